@@ -1,0 +1,3 @@
+/* Closes what begin_c.h opened. */
+}
+#undef shmutex

@@ -1,0 +1,228 @@
+// The C ABI: argument checks, errno left alone, and nothing else. See shmutex.h for the contract.
+#include <shmutex/shmutex.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "failure.h"
+#include "lock_buffer.h"
+#include "lock_file.h"
+#include "look.h"
+#include "mutex.h"
+
+namespace {
+
+using shmutex::fail;
+using shmutex::How;
+using shmutex::Lock;
+using shmutex::Reason;
+
+constexpr unsigned attributes = SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
+
+static_assert(SHMUTEX_RECURSIVE == shmutex::attribute::recursive && SHMUTEX_FAIR == shmutex::attribute::fair);
+static_assert(SHMUTEX_SIZE == shmutex::buffer_size && SHMUTEX_ALIGN == shmutex::buffer_alignment);
+static_assert(SHMUTEX_MAX_DEPTH == shmutex::max_depth);
+static_assert(SHMUTEX_STATE_FREE == static_cast<int>(shmutex::State::free));
+static_assert(SHMUTEX_STATE_HELD == static_cast<int>(shmutex::State::held));
+static_assert(SHMUTEX_STATE_OWNER_DIED == static_cast<int>(shmutex::State::owner_died));
+static_assert(SHMUTEX_STATE_POISONED == static_cast<int>(shmutex::State::poisoned));
+static_assert(SHMUTEX_STATE_RETIRED == static_cast<int>(shmutex::State::retired));
+static_assert(sizeof(shmutex_info_t) == 72, "a field was added: shmutex_info() must go on filling in shorter ones");
+
+// What is not the fast path may call libc, which may change errno.
+class KeepErrno {
+ public:
+  KeepErrno() : saved_(errno) {}
+  ~KeepErrno() { errno = saved_; }
+  KeepErrno(const KeepErrno&) = delete;
+  KeepErrno& operator=(const KeepErrno&) = delete;
+
+ private:
+  int saved_;
+};
+
+Lock& lock_of(shmutex_t* m) { return *reinterpret_cast<Lock*>(m); }
+const Lock& lock_of(const shmutex_t* m) { return *reinterpret_cast<const Lock*>(m); }
+shmutex_t* handle_of(Lock* lock) { return reinterpret_cast<shmutex_t*>(lock); }
+
+[[gnu::cold, gnu::noinline]] int refuse_null() {
+  const KeepErrno keep;
+  return fail(EINVAL, Reason::null_argument);
+}
+
+[[gnu::cold, gnu::noinline]] int refuse_flags(unsigned flags) {
+  const KeepErrno keep;
+  return fail(EINVAL, Reason::bad_flags, nullptr, flags);
+}
+
+int check_path(const char* path) {
+  if (path == nullptr) return fail(EINVAL, Reason::null_argument);
+  if (path[0] == '\0') return fail(EINVAL, Reason::bad_path);
+  return 0;
+}
+
+int report(const shmutex::Snapshot& found, shmutex_info_t* info) {
+  const uint32_t room = info->size;
+  shmutex_info_t full{};
+  full.size = room < sizeof full ? room : static_cast<uint32_t>(sizeof full);
+  full.state = static_cast<uint32_t>(found.state);
+  full.attributes = found.attributes;
+  full.waiters = found.waiters ? 1 : 0;
+  full.owner_tid = static_cast<int32_t>(found.owner_tid);
+  full.owner_pid = static_cast<int32_t>(found.owner_pid);
+  full.depth = found.depth;
+  full.last_dead_tid = static_cast<int32_t>(found.last_dead_tid);
+  full.token = found.token;
+  full.contended = found.contended;
+  full.recoveries = found.recoveries;
+  full.same_boot = found.same_boot ? 1 : 0;
+  full.same_pid_namespace = found.same_pid_namespace ? 1 : 0;
+  full.links = found.links;
+  memset(info, 0, room);
+  memcpy(info, &full, full.size);
+  return 0;
+}
+
+int check_info(const shmutex_info_t* info) {
+  if (info == nullptr) return fail(EINVAL, Reason::null_argument);
+  if (info->size < sizeof(shmutex_info_t)) {
+    return fail(EINVAL, Reason::bad_info_size, nullptr, info->size, sizeof(shmutex_info_t));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int shmutex_open(shmutex_t** out, const char* path, unsigned flags, unsigned mode) {
+  const KeepErrno keep;
+  if (out == nullptr) return refuse_null();
+  *out = nullptr;
+  if (const int error = check_path(path); error != 0) return error;
+  constexpr unsigned exclusive = SHMUTEX_MUST_EXIST | SHMUTEX_MUST_CREATE;
+  if ((flags & ~(attributes | exclusive | SHMUTEX_ANY_ATTR)) != 0 || (flags & exclusive) == exclusive) {
+    return refuse_flags(flags);
+  }
+  if ((mode & ~0777u) != 0) return fail(EINVAL, Reason::bad_mode, nullptr, mode);
+  const shmutex::OpenRequest request{flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0, (flags & SHMUTEX_MUST_EXIST) != 0,
+                                     (flags & SHMUTEX_MUST_CREATE) != 0, mode == 0 ? 0600 : mode};
+  Lock* lock = nullptr;
+  const int error = shmutex::open_file(lock, path, request);
+  if (error == 0) *out = handle_of(lock);
+  return error;
+}
+
+int shmutex_unlink(const char* path, unsigned flags) {
+  const KeepErrno keep;
+  if (const int error = check_path(path); error != 0) return error;
+  if (flags != 0) return refuse_flags(flags);
+  return shmutex::unlink_file(path);
+}
+
+int shmutex_close(shmutex_t* m) {
+  const KeepErrno keep;
+  if (m == nullptr) return refuse_null();
+  return shmutex::close_lock(lock_of(m));
+}
+
+int shmutex_lock(shmutex_t* m) {
+  if (shmutex::unlikely(m == nullptr)) return refuse_null();
+  return shmutex::acquire(lock_of(m), -1, How::wait);
+}
+
+int shmutex_trylock(shmutex_t* m) {
+  if (shmutex::unlikely(m == nullptr)) return refuse_null();
+  return shmutex::acquire(lock_of(m), 0, How::try_once);
+}
+
+int shmutex_timedlock(shmutex_t* m, int64_t timeout_ns) {
+  if (shmutex::unlikely(m == nullptr)) return refuse_null();
+  return shmutex::acquire(lock_of(m), timeout_ns, How::wait);
+}
+
+int shmutex_acquire(shmutex_t* m, int64_t timeout_ns, unsigned how) {
+  if (shmutex::unlikely(m == nullptr)) return refuse_null();
+  if (shmutex::unlikely((how & ~static_cast<unsigned>(SHMUTEX_INTERRUPTIBLE)) != 0)) return refuse_flags(how);
+  return shmutex::acquire(lock_of(m), timeout_ns, how == 0 ? How::wait : How::wait_interruptible);
+}
+
+int shmutex_unlock(shmutex_t* m) {
+  if (shmutex::unlikely(m == nullptr)) return refuse_null();
+  return shmutex::release(lock_of(m));
+}
+
+int shmutex_consistent(shmutex_t* m) {
+  const KeepErrno keep;
+  if (m == nullptr) return refuse_null();
+  return shmutex::consistent(lock_of(m));
+}
+
+int shmutex_poison(shmutex_t* m) {
+  const KeepErrno keep;
+  if (m == nullptr) return refuse_null();
+  return shmutex::poison(lock_of(m));
+}
+
+size_t shmutex_size(void) { return SHMUTEX_SIZE; }
+
+int shmutex_init(void* mem, size_t len, unsigned flags) {
+  const KeepErrno keep;
+  if ((flags & ~attributes) != 0) return refuse_flags(flags);
+  return shmutex::init_buffer(mem, len, flags);
+}
+
+int shmutex_attach(shmutex_t** out, void* mem, size_t len, unsigned flags) {
+  const KeepErrno keep;
+  if (out == nullptr) return refuse_null();
+  *out = nullptr;
+  if ((flags & ~(attributes | SHMUTEX_ANY_ATTR | SHMUTEX_INIT_ONCE)) != 0) return refuse_flags(flags);
+  Lock* lock = nullptr;
+  const int error = shmutex::attach_buffer(lock, mem, len, flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0,
+                                           (flags & SHMUTEX_INIT_ONCE) != 0);
+  if (error == 0) *out = handle_of(lock);
+  return error;
+}
+
+int shmutex_destroy(void* mem, size_t len) {
+  const KeepErrno keep;
+  return shmutex::destroy_buffer(mem, len);
+}
+
+int shmutex_is_owned(const shmutex_t* m) { return m != nullptr && shmutex::is_owned(lock_of(m)) ? 1 : 0; }
+
+uint64_t shmutex_token(const shmutex_t* m) {
+  return m == nullptr ? 0 : shmutex::load_relaxed(lock_of(m).shared.token);
+}
+
+int shmutex_info(const shmutex_t* m, shmutex_info_t* info) {
+  const KeepErrno keep;
+  if (m == nullptr) return refuse_null();
+  if (const int error = check_info(info); error != 0) return error;
+  return report(shmutex::look_at(lock_of(m)), info);
+}
+
+int shmutex_inspect(const char* path, shmutex_info_t* info) {
+  const KeepErrno keep;
+  if (const int error = check_path(path); error != 0) return error;
+  if (const int error = check_info(info); error != 0) return error;
+  shmutex::Snapshot found{};
+  if (const int error = shmutex::look_at_file(path, found); error != 0) return error;
+  return report(found, info);
+}
+
+const char* shmutex_strerror(int code) {
+  const KeepErrno keep;
+  return shmutex::code_text(code);
+}
+
+const char* shmutex_error_detail(void) {
+  const KeepErrno keep;
+  return shmutex::failure_text();
+}
+
+#define SHMUTEX_STRING_(x) #x
+#define SHMUTEX_STRING(x) SHMUTEX_STRING_(x)
+
+const char* shmutex_version(void) {
+  return SHMUTEX_STRING(SHMUTEX_VERSION_MAJOR) "." SHMUTEX_STRING(SHMUTEX_VERSION_MINOR) "." SHMUTEX_STRING(
+      SHMUTEX_VERSION_PATCH);
+}

@@ -1,0 +1,126 @@
+// Fair locks: the kernel's priority-inheritance futexes (futex(2), Documentation/locking/pi-futex.rst). The kernel queues,
+// hands over in order of arrival within a priority, boosts the owner, and finds cycles. User space takes and releases the
+// word only where it is exactly 0, or exactly the owner's TID; everything else is the kernel's.
+//
+// The kernel drops FUTEX_OWNER_DIED when it hands over. So the owner keeps that news in state::inconsistent.
+#include <errno.h>
+
+#include "os/futex.h"
+#include "registry.h"
+#include "wait.h"
+
+namespace shmutex::fair {
+namespace {
+
+constexpr int64_t interruptible_slice = 100 * millisecond;
+constexpr int64_t nap = 10 * millisecond;
+
+int settle_in_fair(Lock& lock) {
+  uint32_t state = load_relaxed(lock.shared.state);
+  if ((load_relaxed(lock.shared.word) & word::owner_died) != 0 && (state & state::inconsistent) == 0) {
+    state |= state::inconsistent;
+    store_relaxed(lock.shared.state, state);
+  }
+  return settle_in(lock, (state & state::inconsistent) != 0);
+}
+
+class Attempt {
+ public:
+  Attempt(Lock& lock, const Deadline& deadline, How how) : lock_(lock), deadline_(deadline), how_(how) {}
+
+  int run() {
+    pend_on_word();
+    uint32_t free = 0;
+    if (cas_acquire(lock_.shared.word, free, self_.tid)) return explain(lock_, settle_in_fair(lock_));
+    if (how_ == How::try_once) return explain(lock_, try_once());
+    const registry::Inside inside(lock_);
+    const int result = wait();
+    if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
+    return explain(lock_, result);
+  }
+
+ private:
+  void pend_on_word() { robust::set_pending(head_, word_entry(lock_)); }
+
+  int give_up(int error) {
+    robust::clear_pending(head_);
+    return error;
+  }
+
+  int try_once() {
+    for (;;) {
+      const long result = futex::trylock_pi(lock_.shared.word);
+      if (result == 0) return settle_in_fair(lock_);
+      switch (-result) {
+        case ESRCH:  // no thread has the TID in the word: a lost notice, or forged
+          if (Probe::mark_if_dead(lock_)) continue;
+          [[fallthrough]];
+        case EAGAIN:   // held
+        case EDEADLK:  // by us, says the word
+        case EPERM:    // by a thread of the kernel, says the word: forged
+        case EINVAL:   // the kernel knows of another owner than the word: forged
+          return give_up(EBUSY);
+        default: return give_up(static_cast<int>(-result));
+      }
+    }
+  }
+
+  int wait() {
+    const bool sliced = how_ == How::wait_interruptible;
+    // The slice is of the call, not of each sleep in it.
+    const int64_t limit = sliced ? deadline_.earlier_of(now_ns() + interruptible_slice) : deadline_.ns();
+    for (;;) {
+      const long result = futex::lock_pi(lock_.shared.word, limit);
+      if (result == 0) return settle_in_fair(lock_);
+      switch (-result) {
+        case EAGAIN:  // the owner is just exiting
+        case EINTR: break;
+        case ESRCH:
+          if (Probe::mark_if_dead(lock_)) continue;
+          [[fallthrough]];
+        case EPERM:
+        case EINVAL: rest(limit); break;
+        case ETIMEDOUT: break;
+        default: return give_up(static_cast<int>(-result));
+      }
+      const int64_t now = now_ns();
+      if (deadline_.passed(now)) return give_up(ETIMEDOUT);
+      if (sliced && (result == -EINTR || now >= limit)) return give_up(EINTR);
+    }
+  }
+
+  // The word names an owner that cannot be waited for; until that changes, look again now and then.
+  void rest(int64_t limit) {
+    robust::clear_pending(head_);
+    const int64_t soon = now_ns() + nap;
+    sleep_until(soon < limit ? soon : limit);
+    pend_on_word();
+  }
+
+  Lock& lock_;
+  const Deadline& deadline_;
+  const How how_;
+  Thread& self_ = this_thread();
+  RobustHead& head_ = *self_.head;
+};
+
+}  // namespace
+
+int acquire(Lock& lock, const Deadline& deadline, How how) { return Attempt(lock, deadline, how).run(); }
+
+int release(Lock& lock, uint32_t found) {
+  const uint32_t self = this_thread().tid;
+  if ((load_relaxed(lock.shared.state) & state::inconsistent) != 0) store_relaxed(lock.shared.last_owner, uint64_t{0});
+  if (found == self && cas_release(lock.shared.word, found, 0u)) return 0;
+  release_fence();
+  const long result = futex::unlock_pi(lock.shared.word);
+  if (result >= 0) return 0;
+  if (result == -EPERM) return EPERM;
+  // The kernel will not hand over: what it knows and what the word says differ, so somebody overwrote the word.
+  uint32_t word = load_relaxed(lock.shared.word);
+  while (word::tid(word) == self && !cas_release(lock.shared.word, word, 0u)) {
+  }
+  return result == -EINVAL ? EPERM : static_cast<int>(-result);
+}
+
+}  // namespace shmutex::fair

@@ -1,0 +1,78 @@
+// The 128 bytes that are a lock: a line that processes share, and a line of list nodes that, in a lock file, each process
+// has for itself.
+//
+//            shared page of the file                    private page of this process
+//   | Header … zero …  | SharedLine |              | PrivateLine | FileControl …
+//                                   ^ page boundary
+//   buffer:   | Header | SharedLine | PrivateLine |                        all of it in the caller's memory
+//
+// The kernel finds a robust futex word at a fixed distance from its list node (robust_list_head.futex_offset, -32 with
+// glibc on 64 bits). That fixes the distance, not that both are shared: with the word in the last bytes of the shared
+// page, the node falls into the private page behind it, out of every peer's reach.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace shmutex {
+
+// What other processes see. Layout is a promise to every process that maps the file: see format_version in header.h.
+struct alignas(64) SharedLine {
+  uint64_t contended;      // acquisitions that waited; the owner writes
+  uint32_t recoveries;     // successful consistent(); the owner writes
+  uint32_t last_dead_tid;  // the new owner writes. Best effort: an owner killed right after its CAS is not named
+  uint64_t last_owner;     // pid << 32 | tid; the owner writes. 0 after a release that kept owner_died
+  uint64_t reserved;
+  uint64_t token;        // fencing token; the owner writes
+  uint32_t baton;        // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`
+  uint32_t depth;        // recursive acquisitions beyond the first; the owner writes, for others to look at
+  uint64_t hint_expiry;  // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
+                         // value is harmless, since one that is past or too far ahead counts for nothing
+  uint32_t word;         // layout/word.h
+  uint32_t state;        // state::… bits; the owner writes
+};
+
+namespace state {
+inline constexpr uint32_t poisoned = 1;      // never acquirable again
+inline constexpr uint32_t retired = 2;       // removed; never acquirable again
+inline constexpr uint32_t inconsistent = 4;  // fair locks: owner_died, which the kernel's hand-over would drop
+}  // namespace state
+
+// A node of the thread's robust list, in libc's shape: the list's pointers point at `next`, `prev` lies before it.
+struct Node {
+  void* prev;
+  void* next;
+};
+
+// A lock file: private to this process, so nothing here can be forged. A buffer: shared, written only by the owner.
+struct PrivateLine {
+  Node baton_node;
+  Node word_node;
+  uint64_t linked_by;     // marker of the thread in whose robust list word_node is; 0: none. A thread that dies leaves it
+  uint32_t depth;         // recursive acquisitions beyond the first
+  uint32_t attributes;    // attribute::… bits
+  uint64_t unlinked_by;   // marker of an owner that had to hold without linking: word_node is in another thread's list
+  uint64_t baton_linked;  // as linked_by, for baton_node
+};
+
+namespace attribute {
+inline constexpr uint32_t recursive = 0x1;
+inline constexpr uint32_t fair = 0x2;
+inline constexpr uint32_t all = recursive | fair;
+inline constexpr uint32_t buffer = 0x80000000;  // PrivateLine only: this lock lies in the caller's memory
+}  // namespace attribute
+
+struct Lock {
+  SharedLine shared;
+  PrivateLine priv;
+};
+
+// The distance from a word to the `next` of its node: -futex_offset of the one libc layout that is supported.
+inline constexpr ptrdiff_t node_distance = 32;
+
+static_assert(sizeof(SharedLine) == 64 && sizeof(PrivateLine) == 64 && sizeof(Lock) == 128);
+static_assert(offsetof(Lock, priv.word_node.next) == offsetof(Lock, shared.word) + node_distance);
+static_assert(offsetof(Lock, priv.baton_node.next) == offsetof(Lock, shared.baton) + node_distance);
+static_assert(offsetof(SharedLine, token) == 32 && offsetof(SharedLine, baton) == 40 && offsetof(SharedLine, word) == 56);
+
+}  // namespace shmutex

@@ -1,0 +1,156 @@
+#include "lock_buffer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "failure.h"
+#include "layout/atomics.h"
+#include "layout/word.h"
+#include "os/clock.h"
+#include "os/futex.h"
+#include "mutex.h"
+#include "process.h"
+#include "registry.h"
+
+namespace shmutex {
+namespace {
+
+constexpr int64_t patience = 10 * second;
+
+struct Buffer {
+  Header header;
+  Lock lock;
+};
+static_assert(sizeof(Buffer) == buffer_size && alignof(Buffer) == buffer_alignment);
+
+int check_memory(const void* memory, size_t length) {
+  if (memory == nullptr) return fail(EINVAL, Reason::null_argument);
+  if (reinterpret_cast<uintptr_t>(memory) % buffer_alignment != 0) {
+    return fail(EINVAL, Reason::memory_misaligned, nullptr, reinterpret_cast<uintptr_t>(memory), buffer_alignment);
+  }
+  if (length < buffer_size) return fail(EINVAL, Reason::memory_too_small, nullptr, length, buffer_size);
+  return 0;
+}
+
+Header header(uint32_t attributes) {
+  return make_header(Placement::buffer, our_world(), static_cast<uint32_t>(buffer_size),
+                     static_cast<uint32_t>(offsetof(Buffer, lock.shared.word)), static_cast<int32_t>(-node_distance),
+                     attributes);
+}
+
+// All but the word, whose owner may be the caller, and validity, which is set last.
+void fill(Buffer& buffer, uint32_t attributes) {
+  const uint32_t word = load_relaxed(buffer.lock.shared.word);
+  store_release(buffer.header.validity, validity::unset);
+  buffer.header = header(attributes);
+  SharedLine line{};
+  line.token = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
+  line.word = word;
+  buffer.lock.shared = line;
+  buffer.lock.priv = PrivateLine{};
+  buffer.lock.priv.attributes = attributes | attribute::buffer;
+  store_release(buffer.header.validity, validity::valid);
+}
+
+// An initialiser at work has taken the word, and nothing else can be told from the outside.
+bool is_untouched(const Buffer& buffer) {
+  Buffer copy = buffer;
+  copy.lock.shared.word = 0;
+  constexpr Buffer zero{};
+  return memcmp(&copy, &zero, sizeof copy) == 0;
+}
+
+// Zeroed memory is initialised by whoever gets the lock word, as an owner would: should he die, the kernel marks the word
+// owner_died, and another does it again. 0, or an explained error. Others wait until it is done.
+int initialise_once(Buffer& buffer, uint32_t attributes) {
+  Lock& lock = buffer.lock;
+  RobustHead& head = *this_thread().head;
+  const uint32_t self = this_thread().tid;
+  const int64_t deadline = now_ns() + patience;
+  while (load_acquire(buffer.header.validity) == validity::unset) {
+    robust::set_pending(head, &lock.priv.word_node.next);
+    uint32_t found = load_relaxed(lock.shared.word);
+    if (word::is_free(found) && cas_acquire(lock.shared.word, found, self)) {
+      const bool begun_by_the_dead = (found & word::owner_died) != 0;
+      const bool still_unset = load_acquire(buffer.header.validity) == validity::unset;
+      const bool usable = !still_unset || begun_by_the_dead || is_untouched(buffer);
+      if (still_unset && usable) fill(buffer, attributes);
+      store_release(lock.shared.word, still_unset && !usable ? found : 0u);
+      futex::wake_one(lock.shared.word);
+      robust::clear_pending(head);
+      if (!usable) return fail(EBADMSG, Reason::buffer_not_a_lock);
+      return 0;
+    }
+    robust::clear_pending(head);
+    if (word::is_free(found)) continue;
+    if (thread_is_dead(word::tid(found))) {
+      // No thread: either the kernel's notice of his death got lost, or this never was zeroed memory.
+      return fail(EBADMSG, Reason::buffer_not_a_lock);
+    }
+    if (now_ns() > deadline) return fail(EBUSY, Reason::buffer_init_stuck);
+    sleep_until(now_ns() + millisecond / 4);
+  }
+  return 0;
+}
+
+int judge_buffer(Buffer& buffer, uint32_t& attributes) {
+  Header found{};
+  memcpy(&found, &buffer.header, sizeof found);
+  attributes = found.attributes & attribute::all;
+  switch (judge(found, Placement::buffer, buffer_size, header(0))) {
+    case Verdict::usable: return 0;
+    case Verdict::stale: return fail(ESTALE, Reason::buffer_stale);
+    case Verdict::other_format: return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);
+    case Verdict::half_reset:
+    case Verdict::foreign: break;
+  }
+  return fail(EBADMSG, Reason::buffer_not_a_lock);
+}
+
+}  // namespace
+
+int init_buffer(void* memory, size_t length, uint32_t attributes) {
+  if (const int error = check_memory(memory, length); error != 0) return error;
+  if (const int error = enter_process(); error != 0) return error;
+  auto& buffer = *static_cast<Buffer*>(memory);
+  store_relaxed(buffer.lock.shared.word, 0u);
+  fill(buffer, attributes);
+  return 0;
+}
+
+int attach_buffer(Lock*& out, void* memory, size_t length, uint32_t attributes, bool any_attributes, bool init_once) {
+  if (const int error = check_memory(memory, length); error != 0) return error;
+  if (const int error = enter_process(); error != 0) return error;
+  auto& buffer = *static_cast<Buffer*>(memory);
+  if (init_once) {
+    if (const int error = initialise_once(buffer, attributes); error != 0) return error;
+  }
+  uint32_t found = 0;
+  if (const int error = judge_buffer(buffer, found); error != 0) return error;
+  if (!any_attributes && found != attributes) return fail(EPROTOTYPE, Reason::attributes, nullptr, found, attributes);
+  const ProcessLock guard;
+  if (const int error = registry::add_buffer_reference(buffer.lock); error != 0) {
+    return fail(error, Reason::out_of_memory);
+  }
+  out = &buffer.lock;
+  return 0;
+}
+
+int destroy_buffer(void* memory, size_t length) {
+  if (const int error = check_memory(memory, length); error != 0) return error;
+  if (const int error = enter_process(); error != 0) return error;
+  auto& buffer = *static_cast<Buffer*>(memory);
+  uint32_t attributes = 0;
+  if (const int error = judge_buffer(buffer, attributes); error != 0) return error;
+  Lock& lock = buffer.lock;
+  const uint32_t owner = word::tid(load_relaxed(lock.shared.word));
+  if (is_owned(lock)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
+  const int taken = acquire(lock, 0, How::try_once);
+  if (taken == EBUSY || (taken == ENOTRECOVERABLE && owner != 0)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
+  if (taken != 0 && taken != EOWNERDEAD && taken != ENOTRECOVERABLE && taken != EIDRM) return taken;
+  __atomic_or_fetch(&lock.shared.state, state::retired, __ATOMIC_RELAXED);
+  store_release(buffer.header.validity, validity::destroyed);
+  return taken == 0 || taken == EOWNERDEAD ? release(lock) : 0;
+}
+
+}  // namespace shmutex

@@ -1,0 +1,30 @@
+// Looking at a lock without locking it.
+#pragma once
+
+#include "layout/header.h"
+#include "layout/lock.h"
+
+namespace shmutex {
+
+enum class State : uint8_t { free, held, owner_died, poisoned, retired };
+
+struct Snapshot {
+  State state;
+  uint32_t attributes;
+  bool waiters;
+  uint32_t owner_tid;
+  uint32_t owner_pid;
+  uint32_t depth;
+  uint32_t last_dead_tid;
+  uint64_t token;
+  uint64_t contended;
+  uint64_t recoveries;
+  bool same_boot;
+  bool same_pid_namespace;
+  uint64_t links;
+};
+
+Snapshot look_at(const Lock& lock);
+int look_at_file(const char* path, Snapshot& out);
+
+}  // namespace shmutex

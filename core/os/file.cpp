@@ -1,0 +1,171 @@
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "os/clock.h"
+#include "os/syscall.h"
+
+namespace shmutex::file {
+namespace {
+
+// Not in linux/magic.h everywhere.
+constexpr int64_t ext_magic = 0xEF53;
+constexpr int64_t btrfs_magic = 0x9123683E;
+constexpr int64_t xfs_magic = 0x58465342;
+constexpr int64_t zfs_magic = 0x2FC12FC1;
+constexpr int64_t f2fs_magic = 0xF2F52010;
+constexpr int64_t tmpfs_magic = 0x01021994;
+constexpr int64_t overlayfs_magic = 0x794C7630;
+
+int retried_open(const char* path, int flags, unsigned mode) {
+  long fd = 0;
+  do {
+    fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), flags | O_CLOEXEC, static_cast<long>(mode));
+  } while (fd == -EINTR);
+  return static_cast<int>(fd);
+}
+
+int adopt(int fd, Descriptor& out) {
+  if (fd < 0) return fd;
+  out.reset(fd);
+  return 0;
+}
+
+// The directory part of a path, into a buffer.
+bool directory_of(const char* path, char* out, size_t size) {
+  const char* const slash = strrchr(path, '/');
+  if (slash == nullptr) return snprintf(out, size, ".") > 0;
+  const auto length = static_cast<size_t>(slash == path ? 1 : slash - path);
+  if (length >= size) return false;
+  memcpy(out, path, length);
+  out[length] = '\0';
+  return true;
+}
+
+struct flock lock_description(off_t byte, Hold kind) {
+  struct flock description {};
+  description.l_type = kind == Hold::none ? F_UNLCK : kind == Hold::shared ? F_RDLCK : F_WRLCK;
+  description.l_whence = SEEK_SET;
+  description.l_start = byte;
+  description.l_len = 1;
+  return description;
+}
+
+}  // namespace
+
+void Descriptor::reset(int fd) {
+  if (fd_ >= 0) raw_syscall(SYS_close, fd_);
+  fd_ = fd;
+}
+
+int open_existing(const char* path, bool writable, Descriptor& out) {
+  return adopt(retried_open(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0), out);
+}
+
+int status(int fd, struct stat& out) { return static_cast<int>(raw_syscall(SYS_fstat, fd, as_arg(&out))); }
+
+int status_of_name(const char* path, struct stat& out) {
+  return static_cast<int>(raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(path), as_arg(&out), AT_SYMLINK_NOFOLLOW));
+}
+
+bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
+int file_system_type(int fd, int64_t& type) {
+  struct statfs found {};
+  const int error = static_cast<int>(raw_syscall(SYS_fstatfs, fd, as_arg(&found)));
+  type = static_cast<int64_t>(found.f_type) & UINT32_MAX;
+  return error;
+}
+
+bool is_supported(int64_t type) {
+  switch (type) {
+    case tmpfs_magic:
+    case ext_magic:
+    case xfs_magic:
+    case btrfs_magic:
+    case f2fs_magic:
+    case zfs_magic:
+    case overlayfs_magic: return true;
+    default: return false;
+  }
+}
+
+int read_at(int fd, void* buffer, size_t size, off_t offset) {
+  const long done = raw_syscall(SYS_pread64, fd, as_arg(buffer), static_cast<long>(size), offset);
+  if (done < 0) return static_cast<int>(done);
+  return static_cast<size_t>(done) == size ? 0 : -EIO;
+}
+
+int write_at(int fd, const void* buffer, size_t size, off_t offset) {
+  const long done = raw_syscall(SYS_pwrite64, fd, as_arg(buffer), static_cast<long>(size), offset);
+  if (done < 0) return static_cast<int>(done);
+  return static_cast<size_t>(done) == size ? 0 : -ENOSPC;
+}
+
+int flush(int fd) { return static_cast<int>(raw_syscall(SYS_fdatasync, fd)); }
+
+int reserve(int fd, size_t size) {
+  long error = 0;
+  do {
+    error = raw_syscall(SYS_fallocate, fd, 0, 0, static_cast<long>(size));
+  } while (error == -EINTR);
+  return error == -EOPNOTSUPP ? 0 : static_cast<int>(error);
+}
+
+int set_size(int fd, size_t size) { return static_cast<int>(raw_syscall(SYS_ftruncate, fd, static_cast<long>(size))); }
+
+int set_mode(int fd, unsigned mode) { return static_cast<int>(raw_syscall(SYS_fchmod, fd, static_cast<long>(mode))); }
+
+int open_unnamed(const char* path, Descriptor& out) {
+  char directory[4096];
+  if (!directory_of(path, directory, sizeof directory)) return -ENAMETOOLONG;
+  const int fd = retried_open(directory, O_TMPFILE | O_RDWR, 0600);
+  // Kernels and file systems that do not know O_TMPFILE see an attempt to open a directory for writing.
+  if (fd == -EISDIR || fd == -EINVAL) return -EOPNOTSUPP;
+  return adopt(fd, out);
+}
+
+int open_exclusively(const char* path, Descriptor& out) {
+  return adopt(retried_open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0600), out);
+}
+
+int give_name(int fd, const char* path) {
+  // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10.
+  char self[32];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  return static_cast<int>(
+      raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW));
+}
+
+int remove_name(const char* path) { return static_cast<int>(raw_syscall(SYS_unlinkat, AT_FDCWD, as_arg(path), 0)); }
+
+int hold(int fd, off_t byte, Hold kind) {
+  struct flock description = lock_description(byte, kind);
+  const long error = raw_syscall(SYS_fcntl, fd, F_OFD_SETLK, as_arg(&description));
+  return error == -EACCES ? -EAGAIN : static_cast<int>(error);
+}
+
+int seen_by_others(int fd, off_t byte, Hold& out) {
+  struct flock description = lock_description(byte, Hold::exclusive);
+  const long error = raw_syscall(SYS_fcntl, fd, F_OFD_GETLK, as_arg(&description));
+  out = description.l_type == F_UNLCK ? Hold::none : description.l_type == F_RDLCK ? Hold::shared : Hold::exclusive;
+  return static_cast<int>(error);
+}
+
+int hold_patiently(int fd, off_t byte, Hold kind, int64_t deadline_ns) {
+  int64_t pause = millisecond / 4;
+  for (;;) {
+    const int error = hold(fd, byte, kind);
+    const int64_t now = now_ns();
+    if (error != -EAGAIN || now >= deadline_ns) return error;
+    sleep_until(now + pause < deadline_ns ? now + pause : deadline_ns);
+    if (pause < 20 * millisecond) pause *= 2;
+  }
+}
+
+}  // namespace shmutex::file

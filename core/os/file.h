@@ -1,0 +1,65 @@
+// Files, as far as lock files need them. Functions return 0 or more, or -errno.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace shmutex::file {
+
+// Owns a file descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { reset(); }
+  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  int get() const { return fd_; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+// The last component is not followed if it is a symbolic link; opening never blocks and never makes a terminal ours.
+int open_existing(const char* path, bool writable, Descriptor& out);
+int status(int fd, struct stat& out);
+int status_of_name(const char* path, struct stat& out);  // of the link itself, if it is one
+bool is_same(const struct stat& a, const struct stat& b);
+
+// Whether processes of other machines, or nobody's kernel, may be behind the file system.
+int file_system_type(int fd, int64_t& type);
+bool is_supported(int64_t type);
+
+int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
+int write_at(int fd, const void* buffer, size_t size, off_t offset);  // -ENOSPC when cut short
+int flush(int fd);                                             // to the disk, if there is one
+int reserve(int fd, size_t size);                              // disk space; 0 where the file system knows no such thing
+int set_size(int fd, size_t size);
+int set_mode(int fd, unsigned mode);
+
+// A file without a name in the directory of path; -EOPNOTSUPP where the file system has none.
+int open_unnamed(const char* path, Descriptor& out);
+int open_exclusively(const char* path, Descriptor& out);
+int give_name(int fd, const char* path);  // to an unnamed file, or one more; -EEXIST
+int remove_name(const char* path);
+
+// Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
+// alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
+enum class Hold : uint8_t { none, shared, exclusive };
+int hold(int fd, off_t byte, Hold kind);                     // -EAGAIN: somebody else has it
+int seen_by_others(int fd, off_t byte, Hold& out);           // what others have, seen from this description
+int hold_patiently(int fd, off_t byte, Hold kind, int64_t deadline_ns);  // polls until then
+
+}  // namespace shmutex::file

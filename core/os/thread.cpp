@@ -1,0 +1,121 @@
+#include "os/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "os/clock.h"
+#include "os/syscall.h"
+
+namespace shmutex {
+namespace {
+
+constexpr uint32_t never = UINT32_MAX;  // no process's generation
+const volatile uint32_t before_first_use = 0;
+
+uint32_t last_generation = 0;     // survives fork, unlike the wiped page: so a child's number is new to its memory
+uint32_t last_serial = 0;         // starts at random, lest two processes' markers in one buffer coincide
+volatile uint32_t* wiped_page = nullptr;
+
+// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see.
+int map_wiped_page() {
+  volatile uint32_t* existing = __atomic_load_n(&wiped_page, __ATOMIC_ACQUIRE);
+  if (existing != nullptr) return 0;
+  constexpr size_t size = 4096;
+  const long address = raw_syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address < 0 && address > -4096) return ENOMEM;
+  void* const page = reinterpret_cast<void*>(address);
+  if (raw_syscall(SYS_madvise, address, size, MADV_WIPEONFORK) != 0) {
+    raw_syscall(SYS_munmap, address, size);
+    return ENOSYS;
+  }
+  if (!__atomic_compare_exchange_n(&wiped_page, &existing, static_cast<volatile uint32_t*>(page), false, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE)) {
+    raw_syscall(SYS_munmap, address, size);  // another thread was faster
+    return 0;
+  }
+  __atomic_store_n(&last_serial, static_cast<uint32_t>(clock_ns(CLOCK_REALTIME) >> 10), __ATOMIC_RELAXED);
+  __atomic_store_n(&process_generation, static_cast<const volatile uint32_t*>(page), __ATOMIC_RELEASE);
+  return 0;
+}
+
+// The number of this process: a new one if the page was wiped.
+uint32_t settle_generation() {
+  uint32_t found = __atomic_load_n(wiped_page, __ATOMIC_ACQUIRE);
+  if (found != 0) return found;
+  uint32_t fresh = __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
+  if (fresh == 0 || fresh == never) fresh = __atomic_add_fetch(&last_generation, 2, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(wiped_page, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? fresh : found;
+}
+
+// A /proc of another PID namespace would tell of other threads.
+bool proc_is_ours() {
+  char target[16];
+  const long length = raw_syscall(SYS_readlinkat, AT_FDCWD, as_arg("/proc/self"), as_arg(target), sizeof target - 1);
+  if (length <= 0) return false;
+  target[length] = '\0';
+  return strtol(target, nullptr, 10) == raw_syscall(SYS_getpid);
+}
+
+bool is_zombie(uint32_t tid) {
+  if (!proc_is_ours()) return false;
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%u/stat", tid);
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  char text[256];
+  const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text - 1);
+  raw_syscall(SYS_close, fd);
+  if (length <= 0) return false;
+  text[length] = '\0';
+  const char* const after_name = strrchr(text, ')');  // the name may contain anything
+  return after_name != nullptr && after_name[1] == ' ' && (after_name[2] == 'Z' || after_name[2] == 'X');
+}
+
+}  // namespace
+
+__thread Thread this_thread_storage{never, 0, nullptr, 0, 0, 0, never, {}};
+const volatile uint32_t* process_generation = &before_first_use;
+
+uint32_t current_generation() { return *process_generation; }
+
+int settle_thread() {
+  Thread& thread = this_thread();
+  if (const int error = map_wiped_page(); error != 0) return error;
+  const uint32_t generation = settle_generation();
+  if (thread.settled == generation) return 0;
+  RobustHead* head = nullptr;
+  if (robust::registered_head(head) < 0) return ENOSYS;
+  if (head == nullptr) {
+    head = &thread.own.head;
+    *head = {head, -node_distance, nullptr};
+    thread.own.prev = head;
+    if (robust::register_head(*head) < 0) return ENOSYS;
+  } else if (head->futex_offset != -node_distance) {
+    return ENOSYS;
+  }
+  const auto tid = static_cast<uint32_t>(raw_syscall(SYS_gettid));
+  const auto pid = static_cast<uint32_t>(raw_syscall(SYS_getpid));
+  const uint32_t serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
+  thread.tid = tid;
+  thread.head = head;
+  thread.marker = uint64_t{tid} << 32 | serial;
+  thread.identity = uint64_t{pid} << 32 | tid;
+  thread.held = 0;
+  thread.generation = never;
+  thread.settled = generation;
+  return 0;
+}
+
+bool thread_of_this_process_lives(uint32_t tid) {
+  return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) == 0;
+}
+
+bool thread_is_dead(uint32_t tid) {
+  return raw_syscall(SYS_kill, static_cast<int32_t>(tid), 0) == -ESRCH || is_zombie(tid);
+}
+
+}  // namespace shmutex

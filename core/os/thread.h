@@ -1,0 +1,59 @@
+// Who the calling thread is: TID, robust list, and a marker that no other thread of this process ever had. Cached in
+// thread-local storage; a page that the kernel wipes in every forked child tells when the cache is another process's.
+#pragma once
+
+#include <cstdint>
+
+#include "layout/atomics.h"
+#include "os/robust_list.h"
+
+namespace shmutex {
+
+struct Thread {
+  uint32_t generation;  // that of the process: fast paths may be taken. Anything else: enter() first
+  uint32_t tid;
+  RobustHead* head;
+  uint64_t marker;    // tid << 32 | serial number: unique among the threads of this process, dead ones included
+  uint64_t identity;  // pid << 32 | tid
+  uint32_t held;      // locks linked into a list that was not empty: one less than it holds, or as many
+  uint32_t settled;   // of which generation all this is
+  struct {
+    void* prev;  // the back pointer before the head that libc's shape has
+    RobustHead head;
+  } own;  // registered where a raw clone(2) left the thread without a list
+};
+
+// How many locks a thread may hold: the kernel walks 2048 entries and silently skips the rest; libc's mutexes need room.
+inline constexpr uint32_t max_held = 1024;
+inline constexpr uint32_t count_from = max_held - 1;  // from this value of Thread::held on, count exactly
+
+// Small, and in the static TLS block, so that a look at it is one instruction. (`__thread`: `thread_local` would ask first
+// whether a constructor has to run.)
+extern __thread Thread this_thread_storage __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+// Points at the generation of this process. The word behind it reads 0 in a child until settle_thread() ran there.
+extern const volatile uint32_t* process_generation __attribute__((visibility("hidden")));
+
+inline Thread& this_thread() { return this_thread_storage; }
+
+inline bool is_current(const Thread& thread) { return likely(thread.generation == *process_generation); }
+
+// Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: no robust list to be had.
+int settle_thread();
+
+// A number that changes with every fork; valid after settle_thread().
+uint32_t current_generation();
+
+// The TID and the process in a marker or identity.
+constexpr uint32_t marker_tid(uint64_t marker) { return static_cast<uint32_t>(marker >> 32); }
+constexpr uint32_t identity_pid(uint64_t identity) { return static_cast<uint32_t>(identity >> 32); }
+constexpr uint32_t identity_tid(uint64_t identity) { return static_cast<uint32_t>(identity); }
+
+// Whether a thread of this process with that TID is alive.
+bool thread_of_this_process_lives(uint32_t tid);
+
+// Whether the thread with that TID is certainly dead: unknown to the kernel, or a zombie, whose robust list the kernel is
+// done with. False when in doubt.
+bool thread_is_dead(uint32_t tid);
+
+}  // namespace shmutex

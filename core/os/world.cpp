@@ -1,0 +1,47 @@
+#include "os/world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "layout/atomics.h"
+#include "os/syscall.h"
+#include "os/thread.h"
+
+namespace shmutex {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+int read_boot_id(uint8_t (&boot_id)[16]) {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg("/proc/sys/kernel/random/boot_id"), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fd == -EMFILE || fd == -ENFILE ? static_cast<int>(-fd) : ENOSYS;
+  char text[64];
+  const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text);
+  raw_syscall(SYS_close, fd);
+  unsigned digits = 0;
+  for (long i = 0; i < length && digits < 32; ++i) {
+    const int value = hex_digit(text[i]);
+    if (value < 0) continue;  // the dashes of a UUID
+    boot_id[digits / 2] = static_cast<uint8_t>(boot_id[digits / 2] << 4 | value);
+    ++digits;
+  }
+  return digits == 32 ? 0 : ENOSYS;
+}
+
+}  // namespace
+
+int read_world(World& world) {
+  world = World{};
+  if (const int error = read_boot_id(world.boot_id); error != 0) return error;
+  struct stat status {};
+  if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
+  world.pid_namespace = status.st_ino;
+  return 0;
+}
+
+}  // namespace shmutex

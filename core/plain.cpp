@@ -1,0 +1,272 @@
+// The head waiter: the two-level wait of plain locks.
+//
+// A second robust word, the baton, is the queue's. Only its holder, the head waiter, ever sleeps on the lock word; all
+// others sleep on the baton. So a wake on the lock word can reach one thread only, and that thread, if it dies with the
+// wake, is the baton's dead owner, for which the kernel wakes the next in the queue.
+//
+//   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); settle in
+//   queue    pending = B; B free: CAS -> self + W, link, pending = 0, go on as head; else sleep on B
+//   head     pending = L; L free: CAS e -> self + (e & D), leave; else set W, sleep on L
+//   leave    withdraw the hint; settle in if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
+//            always, whether or not somebody seems to sleep there; pending = 0
+//   release  CAS self -> 0; with W set: L = 0 and the wake in one system call
+//
+// What each step protects from is told, and checked, in tests/model and docs/design/protocol.md.
+#include <errno.h>
+#include <sched.h>
+
+#include "os/futex.h"
+#include "os/syscall.h"
+#include "registry.h"
+#include "wait.h"
+
+namespace shmutex::plain {
+namespace {
+
+// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md.
+constexpr int newcomer_spins = 300;
+constexpr int head_spins = 20;
+constexpr int64_t patience = millisecond;            // of a head waiter that is passed over
+constexpr int64_t hint_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
+
+enum class Role : uint8_t { barger, head };
+
+bool spinning_helps() {
+  static int cpus = 0;
+  int known = load_relaxed(cpus);
+  if (unlikely(known == 0)) {
+    unsigned long mask[128] = {};
+    const long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, as_arg(mask));
+    for (long i = 0; i < bytes / static_cast<long>(sizeof mask[0]); ++i) {
+      for (unsigned long bits = mask[i]; bits != 0; bits &= bits - 1) ++known;
+    }
+    store_relaxed(cpus, known == 0 ? 1 : known);
+  }
+  return known > 1;
+}
+
+// Asked to leave the lock to the head waiter? An expired request is cleared away, so that fast paths are fast again.
+bool hint_in_force(Lock& lock) {
+  uint64_t expiry = load_relaxed(lock.shared.hint_expiry);
+  if (likely(expiry == 0)) return false;
+  const auto now = static_cast<uint64_t>(now_ns());
+  if (expiry > now && expiry - now <= static_cast<uint64_t>(hint_lifetime)) return true;
+  cas_relaxed(lock.shared.hint_expiry, expiry, uint64_t{0});
+  return false;
+}
+
+class Attempt {
+ public:
+  Attempt(Lock& lock, const Deadline& deadline, How how) : lock_(lock), deadline_(deadline), how_(how) {}
+
+  int run() {
+    if (how_ == How::try_once) return explain(lock_, try_word());
+    if (deadline_.passed(now_ns())) {
+      const int result = try_word();
+      return explain(lock_, result == EBUSY ? ETIMEDOUT : result);
+    }
+    int result = spin();
+    if (result != EBUSY) return explain(lock_, result);
+    const registry::Inside inside(lock_);
+    result = queue();
+    if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
+    return explain(lock_, result);
+  }
+
+ private:
+  SharedLine& shared() { return lock_.shared; }
+  void pend_on_word() { robust::set_pending(head_, word_entry(lock_)); }
+  void pend_on_baton() { robust::set_pending(head_, &lock_.priv.baton_node.next); }
+  void pend_on_nothing() { robust::clear_pending(head_); }
+
+  // Takes the word if it is free. The word must be pending. Returns what it was through died.
+  bool take_word(Role role, bool& died) {
+    uint32_t found = load_relaxed(shared().word);
+    while (word::is_free(found)) {
+      const uint32_t taken =
+          role == Role::head ? word::taken_by_head(found, self_.tid) : word::taken_by_barger(found, self_.tid);
+      // Acquire: what the previous owner wrote inside is visible to us.
+      if (cas_acquire(shared().word, found, taken)) {
+        died = (found & word::owner_died) != 0;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // One try, as a barger.
+  int try_word() {
+    bool died = false;
+    pend_on_word();
+    if (take_word(Role::barger, died)) return settle_in(lock_, died);
+    pend_on_nothing();
+    return EBUSY;
+  }
+
+  int spin() {
+    const int spins = spinning_helps() ? newcomer_spins : 1;
+    bool died = false;
+    pend_on_word();
+    for (int i = 0; i < spins && !hint_in_force(lock_); ++i) {
+      if (take_word(Role::barger, died)) return settle_in(lock_, died);
+      cpu_relax();
+    }
+    pend_on_nothing();
+    return EBUSY;
+  }
+
+  // Waits for the baton, and then as head waiter for the lock.
+  int queue() {
+    int64_t slice = first_slice;
+    Probe probe(now_ns());
+    pend_on_baton();
+    for (;;) {
+      uint32_t found = load_relaxed(shared().baton);
+      if (word::is_free(found)) {
+        // W always: so the kernel wakes the next in the queue if we die as its head.
+        if (!cas_acquire(shared().baton, found, self_.tid | word::waiters)) continue;
+        link_baton();
+        pend_on_nothing();
+        return wait_as_head();
+      }
+      const long woken = futex::wait(shared().baton, found, deadline_.earlier_of(now_ns() + slice));
+      if (woken == 0 || woken == -EAGAIN) continue;
+      if (woken == -EINTR) {
+        if (how_ != How::wait_interruptible) continue;
+        pend_on_nothing();
+        return EINTR;
+      }
+      if (woken != -ETIMEDOUT) {
+        pend_on_nothing();
+        return static_cast<int>(-woken);
+      }
+      // No wake was consumed, so nothing is owed to the baton's sleepers. A head waiter that is stopped must not keep us
+      // from a free lock.
+      if (const int result = try_past_the_queue(probe); result != EBUSY) return result;
+      pend_on_baton();
+      slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
+    }
+  }
+
+  // After a sleep on the baton ended by time: EBUSY: sleep on.
+  int try_past_the_queue(Probe& probe) {
+    const int64_t now = now_ns();
+    if (probe.due(now)) {
+      pend_on_word();
+      Probe::mark_if_dead(lock_);
+      pend_on_baton();
+      uint32_t found = load_relaxed(shared().baton);
+      if (!word::is_free(found) && thread_is_dead(word::tid(found))) cas_relaxed(shared().baton, found, 0u);
+    }
+    const int result = try_word();
+    return result == EBUSY && deadline_.passed(now) ? ETIMEDOUT : result;
+  }
+
+  int wait_as_head() {
+    const int64_t since = now_ns();
+    int64_t slice = first_slice;
+    int spins = spinning_helps() ? head_spins : 0;
+    Probe probe(since);
+    bool died = false;
+    pend_on_word();
+    for (;;) {
+      if (take_word(Role::head, died)) return leave_with_lock(died);
+      if (spins > 0) {
+        --spins;
+        cpu_relax();
+        continue;
+      }
+      const int64_t now = now_ns();
+      if (deadline_.passed(now)) return leave(ETIMEDOUT);
+      if (now - since > patience) store_relaxed(shared().hint_expiry, static_cast<uint64_t>(now + hint_lifetime));
+      uint32_t found = load_relaxed(shared().word);
+      if (word::is_free(found)) continue;
+      if ((found & word::waiters) == 0 && !cas_relaxed(shared().word, found, found | word::waiters)) continue;
+      const long woken = futex::wait(shared().word, found | word::waiters, deadline_.earlier_of(now + slice));
+      spins = spinning_helps() ? head_spins : 0;
+      if (woken == 0 || woken == -EAGAIN) continue;
+      if (woken == -ETIMEDOUT) {
+        slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
+        if (probe.due(now_ns())) Probe::mark_if_dead(lock_);
+      } else if (woken != -EINTR) {
+        return leave(static_cast<int>(-woken));
+      } else if (how_ == How::wait_interruptible) {
+        return leave(EINTR);
+      }
+    }
+  }
+
+  int leave_with_lock(bool died) {
+    withdraw_hint();
+    const int result = settle_in(lock_, died);
+    pass_baton();
+    return result;
+  }
+
+  int leave(int error) {
+    withdraw_hint();
+    pend_on_nothing();
+    pass_baton();
+    return error;
+  }
+
+  // Whoever made it: it may be a dead head waiter's.
+  void withdraw_hint() {
+    if (load_relaxed(shared().hint_expiry) != 0) store_relaxed(shared().hint_expiry, uint64_t{0});
+  }
+
+  // As for the lock's node in settle_in(): a baton that is free although a thread of this process has it linked is forged.
+  void link_baton() {
+    uint64_t& mark = lock_.priv.baton_linked;
+    uint64_t found = load_relaxed(mark);
+    if (found != 0 && marker_tid(found) != self_.tid && thread_of_this_process_lives(marker_tid(found))) return;
+    if (!cas_acquire(mark, found, self_.marker)) return;
+    robust::link(head_, lock_.priv.baton_node, &lock_.priv.baton_node.next);
+    baton_is_linked_ = true;
+  }
+
+  void pass_baton() {
+    pend_on_baton();
+    if (baton_is_linked_) {
+      robust::unlink(head_, lock_.priv.baton_node);
+      store_release(lock_.priv.baton_linked, uint64_t{0});
+      baton_is_linked_ = false;
+    }
+    store_release(shared().baton, 0u);
+    futex::wake_one(shared().baton);
+    pend_on_nothing();
+  }
+
+  Lock& lock_;
+  const Deadline& deadline_;
+  const How how_;
+  Thread& self_ = this_thread();
+  RobustHead& head_ = *self_.head;
+  bool baton_is_linked_ = false;
+};
+
+}  // namespace
+
+int acquire(Lock& lock, const Deadline& deadline, How how) { return Attempt(lock, deadline, how).run(); }
+
+int release(Lock& lock, uint32_t found) {
+  const uint32_t self = this_thread().tid;
+  while (word::tid(found) == self) {
+    const uint32_t left = word::released(found);
+    if (left != 0) store_relaxed(lock.shared.last_owner, uint64_t{0});  // the next owner hears of a death that is not ours
+    if ((found & word::waiters) == 0) {
+      if (cas_release(lock.shared.word, found, left)) return 0;
+      continue;
+    }
+    release_fence();
+    if (futex::release_and_wake_one(lock.shared.word, left != 0) >= 0) return 0;
+    // A sandbox refuses FUTEX_WAKE_OP. In two steps, then: W stays, so that who barges in between wakes the head waiter
+    // when he leaves, should we die before we did.
+    store_release(lock.shared.word, left | word::waiters);
+    const long woken = futex::wake_one(lock.shared.word);
+    return woken < 0 ? static_cast<int>(-woken) : 0;
+  }
+  return EPERM;
+}
+
+}  // namespace shmutex::plain

@@ -1,0 +1,103 @@
+#include "support/support.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <stdexcept>
+
+namespace support {
+
+int64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * second + now.tv_nsec;
+}
+
+void sleep_ms(int64_t ms) {
+  timespec left{ms / 1000, (ms % 1000) * millisecond};
+  while (nanosleep(&left, &left) != 0) {
+  }
+}
+
+void wait_until(const std::function<bool()>& condition) {
+  while (!condition()) {
+    const timespec pause{0, 200'000};
+    nanosleep(&pause, nullptr);
+  }
+}
+
+Child::Child(const std::function<int()>& body) {
+  fflush(nullptr);
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ < 0) throw std::runtime_error("fork failed");
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(250);
+    const int status = body();
+    fflush(nullptr);
+    _exit(status);
+  }
+}
+
+Child::~Child() {
+  if (pid_ > 0) kill_and_wait();
+}
+
+void Child::signal(int number) const {
+  if (pid_ <= 0) throw std::logic_error("no such child");
+  ::kill(pid_, number);
+}
+
+int Child::wait() {
+  int status = 0;
+  while (waitpid(pid_, &status, 0) < 0) {
+  }
+  pid_ = -1;
+  return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int Child::kill_and_wait() {
+  signal(SIGKILL);
+  return wait();
+}
+
+char thread_state(pid_t tid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/stat", tid);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[512];
+  const ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0) return 0;
+  text[length] = '\0';
+  const char* const name_end = strrchr(text, ')');
+  return name_end == nullptr ? '\0' : name_end[2];
+}
+
+bool Child::is_asleep() const { return thread_state(pid_) == 'S'; }
+
+void Child::wait_until_asleep() const {
+  wait_until([this] { return is_asleep(); });
+}
+
+TempDir::TempDir(const std::string& parent) {
+  path_ = parent + "/shmutex-test-XXXXXX";
+  if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp failed in " + parent);
+}
+
+TempDir::~TempDir() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace support
