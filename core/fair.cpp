@@ -16,12 +16,10 @@ constexpr int64_t interruptible_slice = 100 * millisecond;
 constexpr int64_t nap = 10 * millisecond;
 
 int settle_in_fair(Lock& lock) {
-  uint32_t state = load_relaxed(lock.shared.state);
-  if ((load_relaxed(lock.shared.word) & word::owner_died) != 0 && (state & state::inconsistent) == 0) {
-    state |= state::inconsistent;
-    store_relaxed(lock.shared.state, state);
+  if ((load_relaxed(lock.shared.word) & word::owner_died) != 0) {
+    __atomic_or_fetch(&lock.shared.state, state::inconsistent, __ATOMIC_RELAXED);
   }
-  return settle_in(lock, (state & state::inconsistent) != 0);
+  return settle_in(lock, (load_relaxed(lock.shared.state) & state::inconsistent) != 0);
 }
 
 class Attempt {

@@ -38,55 +38,50 @@ Header header(uint32_t attributes) {
                      attributes);
 }
 
-// All but the word, whose owner may be the caller, and validity, which is set last.
+// All but the baton, which the caller may hold, and validity, which is set last.
 void fill(Buffer& buffer, uint32_t attributes) {
-  const uint32_t word = load_relaxed(buffer.lock.shared.word);
   store_release(buffer.header.validity, validity::unset);
   buffer.header = header(attributes);
   SharedLine line{};
   line.token = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
-  line.word = word;
+  line.baton = load_relaxed(buffer.lock.shared.baton);
   buffer.lock.shared = line;
   buffer.lock.priv = PrivateLine{};
   buffer.lock.priv.attributes = attributes | attribute::buffer;
   store_release(buffer.header.validity, validity::valid);
 }
 
-// An initialiser at work has taken the word, and nothing else can be told from the outside.
+// An initialiser at work has taken the baton, and nothing else can be told from the outside.
 bool is_untouched(const Buffer& buffer) {
   Buffer copy = buffer;
-  copy.lock.shared.word = 0;
+  copy.lock.shared.baton = 0;
   constexpr Buffer zero{};
   return memcmp(&copy, &zero, sizeof copy) == 0;
 }
 
-// Zeroed memory is initialised by whoever gets the lock word, as an owner would: should he die, the kernel marks the word
-// owner_died, and another does it again. 0, or an explained error. Others wait until it is done.
+// Zeroed memory is initialised by whoever gets the baton. Should he die, the kernel marks the baton owner_died, and another
+// does it again. He leaves the baton as every head waiter does, so it is no matter that others use the lock already.
 int initialise_once(Buffer& buffer, uint32_t attributes) {
   Lock& lock = buffer.lock;
   RobustHead& head = *this_thread().head;
-  const uint32_t self = this_thread().tid;
   const int64_t deadline = now_ns() + patience;
   while (load_acquire(buffer.header.validity) == validity::unset) {
-    robust::set_pending(head, &lock.priv.word_node.next);
-    uint32_t found = load_relaxed(lock.shared.word);
-    if (word::is_free(found) && cas_acquire(lock.shared.word, found, self)) {
+    robust::set_pending(head, &lock.priv.baton_node.next);
+    uint32_t found = load_relaxed(lock.shared.baton);
+    if (word::is_free(found) && cas_acquire(lock.shared.baton, found, this_thread().tid | word::waiters)) {
+      const bool unset = load_acquire(buffer.header.validity) == validity::unset;
       const bool begun_by_the_dead = (found & word::owner_died) != 0;
-      const bool still_unset = load_acquire(buffer.header.validity) == validity::unset;
-      const bool usable = !still_unset || begun_by_the_dead || is_untouched(buffer);
-      if (still_unset && usable) fill(buffer, attributes);
-      store_release(lock.shared.word, still_unset && !usable ? found : 0u);
-      futex::wake_one(lock.shared.word);
+      const bool usable = !unset || begun_by_the_dead || is_untouched(buffer);
+      if (unset && usable) fill(buffer, attributes);
+      store_release(lock.shared.baton, usable ? 0u : found);
+      futex::wake_one(lock.shared.baton);
       robust::clear_pending(head);
-      if (!usable) return fail(EBADMSG, Reason::buffer_not_a_lock);
-      return 0;
+      return usable ? 0 : fail(EBADMSG, Reason::buffer_not_a_lock);
     }
     robust::clear_pending(head);
     if (word::is_free(found)) continue;
-    if (thread_is_dead(word::tid(found))) {
-      // No thread: either the kernel's notice of his death got lost, or this never was zeroed memory.
-      return fail(EBADMSG, Reason::buffer_not_a_lock);
-    }
+    // No thread: either the kernel's notice of his death got lost, or this never was zeroed memory.
+    if (thread_is_dead(word::tid(found))) return fail(EBADMSG, Reason::buffer_not_a_lock);
     if (now_ns() > deadline) return fail(EBUSY, Reason::buffer_init_stuck);
     sleep_until(now_ns() + millisecond / 4);
   }
@@ -113,7 +108,7 @@ int init_buffer(void* memory, size_t length, uint32_t attributes) {
   if (const int error = check_memory(memory, length); error != 0) return error;
   if (const int error = enter_process(); error != 0) return error;
   auto& buffer = *static_cast<Buffer*>(memory);
-  store_relaxed(buffer.lock.shared.word, 0u);
+  store_relaxed(buffer.lock.shared.baton, 0u);
   fill(buffer, attributes);
   return 0;
 }

@@ -42,46 +42,51 @@ void absolute_path(const char* path, char* out, size_t size) {
 // overlayfs, which maps the file below. Found out once for each type of file system; as long as we do not know, no.
 enum class Keeps : uint8_t { unknown, yes, no };
 
-Keeps& known_to_keep(int64_t type) {
-  struct Entry {
-    int64_t type;
-    Keeps keeps;
-  };
-  static Entry entries[16];
-  for (Entry& entry : entries) {
-    if (entry.type == type) return entry.keeps;
-    if (entry.type == 0) {
-      entry.type = type;
-      return entry.keeps;
-    }
+struct KnownToKeep {
+  int64_t type;
+  Keeps keeps;
+};
+KnownToKeep known_to_keep[16];  // for each of the supported types; guarded by the ProcessLock
+
+Keeps recall(int64_t type) {
+  const ProcessLock guard;
+  for (const KnownToKeep& known : known_to_keep) {
+    if (known.type == type) return known.keeps;
   }
-  static Keeps overflow;
-  overflow = Keeps::no;
-  return overflow;
+  return Keeps::unknown;
+}
+
+void remember(int64_t type, Keeps keeps) {
+  const ProcessLock guard;
+  for (KnownToKeep& known : known_to_keep) {
+    if (known.type != type && known.type != 0) continue;
+    known = {type, keeps};
+    return;
+  }
 }
 
 // The file is mapped through `fd`. Closes it and returns -1 where the mapping keeps the lock; else a descriptor to keep.
 int descriptor_to_keep(Descriptor& fd, const char* path, int64_t file_system) {
-  Keeps& keeps = known_to_keep(file_system);
-  if (keeps == Keeps::unknown) {
-    const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().marker & 0x7fff'ffff'ffff);
-    Descriptor second;
-    struct stat a {};
-    struct stat b {};
-    Hold seen = Hold::none;
-    if (file::open_existing(path, true, second) != 0 || file::status(fd.get(), a) != 0 ||
-        file::status(second.get(), b) != 0 || !file::is_same(a, b) || file::hold(second.get(), 0, Hold::shared) != 0 ||
-        file::hold(fd.get(), scratch, Hold::shared) != 0) {
-      return fd.release();
-    }
+  const Keeps known = recall(file_system);
+  if (known == Keeps::no) return fd.release();
+  if (known == Keeps::yes) {
     fd.reset();
-    keeps = file::seen_by_others(second.get(), scratch, seen) == 0 && seen == Hold::shared ? Keeps::yes : Keeps::no;
-    if (keeps == Keeps::no) return second.release();
     return -1;
   }
-  if (keeps == Keeps::no) return fd.release();
+  const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().marker & 0x7fff'ffff'ffff);
+  Descriptor second;
+  struct stat a {};
+  struct stat b {};
+  Hold seen = Hold::none;
+  if (file::open_existing(path, true, second) != 0 || file::status(fd.get(), a) != 0 ||
+      file::status(second.get(), b) != 0 || !file::is_same(a, b) || file::hold(second.get(), 0, Hold::shared) != 0 ||
+      file::hold(fd.get(), scratch, Hold::shared) != 0) {
+    return fd.release();
+  }
   fd.reset();
-  return -1;
+  const bool kept = file::seen_by_others(second.get(), scratch, seen) == 0 && seen == Hold::shared;
+  remember(file_system, kept ? Keeps::yes : Keeps::no);
+  return kept ? -1 : second.release();
 }
 
 // The shared page of the file, and the private page directly behind it.
@@ -122,7 +127,7 @@ int check_kind(int fd, const char* path, struct stat& status, int64_t& file_syst
 bool is_retired(const Lock& lock) { return (load_relaxed(lock.shared.state) & state::retired) != 0; }
 
 // Somebody retired the file and was killed before he removed the name, or is just about to. 0 or an explained error.
-int finish_removal(const char* path, const struct stat& retired) {
+int finish_removal(const Lock& lock, const char* path, const struct stat& retired) {
   Descriptor fd;
   struct stat status {};
   if (file::open_existing(path, true, fd) != 0 || file::status(fd.get(), status) != 0 || !file::is_same(status, retired)) {
@@ -130,7 +135,8 @@ int finish_removal(const char* path, const struct stat& retired) {
   }
   int error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
   if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
-  if (error == 0 && file::status_of_name(path, status) == 0 && file::is_same(status, retired)) {
+  // A removal that failed has been taken back by now.
+  if (error == 0 && is_retired(lock) && file::status_of_name(path, status) == 0 && file::is_same(status, retired)) {
     error = file::remove_name(path);
   }
   return error == 0 || error == -ENOENT ? 0 : explain(error, path);
@@ -153,31 +159,51 @@ int attach_new(Lock*& out, Descriptor& fd, const char* path, const struct stat& 
   return 0;
 }
 
+// One reference to the file if this process has it open already.
+Lock* reference_existing(const struct stat& status) {
+  const ProcessLock guard;
+  Lock* const lock = registry::find_file(status.st_dev, status.st_ino);
+  if (lock != nullptr) ++control_of(*lock).references;
+  return lock;
+}
+
+// Enters a new mapping, with one reference; gives it up if another thread was faster.
+Lock* reference_new(Lock& fresh, const struct stat& status) {
+  const ProcessLock guard;
+  Lock* const lock = registry::find_file(status.st_dev, status.st_ino);
+  if (lock != nullptr) {
+    unmap(fresh);
+    ++control_of(*lock).references;
+    return lock;
+  }
+  control_of(fresh).references = 1;
+  registry::add_file(control_of(fresh));
+  return &fresh;
+}
+
 // One handle of the file behind fd. Returns 0, an explained error, or `again`.
 int attach(Lock*& out, Descriptor& fd, const char* path, const OpenRequest& request) {
   struct stat status {};
   int64_t file_system = 0;
   if (const int error = check_kind(fd.get(), path, status, file_system); error != 0) return error;
-  Lock* lock = registry::find_file(status.st_dev, status.st_ino);
-  const bool is_new = lock == nullptr;
-  if (is_new) {
+  Lock* lock = reference_existing(status);
+  if (lock == nullptr) {
     if (const int error = attach_new(lock, fd, path, status, file_system); error != 0) return error;
-  } else if (control_of(*lock).pid_namespace != our_world().pid_namespace) {
-    return fail(EXDEV, Reason::forked_elsewhere, path);
+    lock = reference_new(*lock, status);
   }
   int error = 0;
-  if (is_retired(*lock)) {
-    error = finish_removal(path, status);
+  if (control_of(*lock).pid_namespace != our_world().pid_namespace) {
+    error = fail(EXDEV, Reason::forked_elsewhere, path);
+  } else if (is_retired(*lock)) {
+    error = finish_removal(*lock, path, status);
     if (error == 0) error = again;
   } else {
     error = check_attributes(lock->priv.attributes, request, path);
   }
   if (error != 0) {
-    if (is_new) unmap(*lock);
+    close_lock(*lock);
     return error;
   }
-  if (is_new) registry::add_file(control_of(*lock));
-  ++control_of(*lock).references;
   out = lock;
   return 0;
 }
@@ -214,13 +240,8 @@ int open_or_create(Lock*& out, const char* path, const OpenRequest& request) {
   const OpenRequest any{0, true, true, false, 0};
   Lock* existing = nullptr;
   error = attach(existing, fd, path, any);
-  if (error != 0) return error == again ? again : fail(EEXIST, Reason::exists, path);
-  if (control_of(*existing).references > 1) {
-    --control_of(*existing).references;
-  } else {
-    registry::remove_file(control_of(*existing));
-    unmap(*existing);
-  }
+  if (error == again) return again;
+  if (error == 0) close_lock(*existing);
   return fail(EEXIST, Reason::exists, path);
 }
 
@@ -261,7 +282,7 @@ int retire_and_remove(Lock& lock, const char* path) {
   __atomic_or_fetch(&lock.shared.state, state::retired, __ATOMIC_RELAXED);
   int error = file::remove_name(path);
   if (error != 0 && error != -ENOENT) {
-    __atomic_and_fetch(&lock.shared.state, ~state::retired, __ATOMIC_RELAXED);
+    if (taken != EIDRM) __atomic_and_fetch(&lock.shared.state, ~state::retired, __ATOMIC_RELAXED);
     error = explain(error, path);
   } else {
     error = 0;
@@ -277,7 +298,6 @@ int retire_and_remove(Lock& lock, const char* path) {
 
 int open_file(Lock*& out, const char* path, const OpenRequest& request) {
   if (const int error = enter_process(); error != 0) return error;
-  const ProcessLock guard;
   const int64_t deadline = now_ns() + patience;
   for (;;) {
     const int error = open_or_create(out, path, request);

@@ -103,10 +103,10 @@ int dead_lock_error(const Lock& lock) {
 }
 
 int refuse_if_dead(Lock& lock, int result) {
-  const uint32_t found = load_relaxed(lock.shared.state);
-  if (likely((found & (state::retired | state::poisoned)) == 0)) return result;
+  const int error = dead_lock_error(lock);
+  if (likely(error == 0)) return result;
   cold::release(lock);
-  return dead_lock_error(lock);
+  return error;
 }
 
 bool Probe::mark_if_dead(Lock& lock) {
@@ -181,7 +181,7 @@ int consistent(Lock& lock) {
     return fail(EINVAL, Reason::not_inconsistent, path_of(lock));
   }
   bump(lock.shared.recoveries);
-  store_relaxed(lock.shared.state, state & ~state::inconsistent);
+  if ((state & state::inconsistent) != 0) __atomic_and_fetch(&lock.shared.state, ~state::inconsistent, __ATOMIC_RELAXED);
   __atomic_and_fetch(&lock.shared.word, ~word::owner_died, __ATOMIC_RELAXED);
   return 0;
 }
@@ -189,7 +189,7 @@ int consistent(Lock& lock) {
 int poison(Lock& lock) {
   if (const int error = enter(lock); error != 0) return error;
   if (!is_owned(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
-  store_relaxed(lock.shared.state, load_relaxed(lock.shared.state) | state::poisoned);
+  __atomic_or_fetch(&lock.shared.state, state::poisoned, __ATOMIC_RELAXED);
   return 0;
 }
 

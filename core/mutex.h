@@ -81,8 +81,8 @@ inline void unlink_node(Lock& lock, Thread& self) {
   if (unlikely(self.held != 0)) --self.held;
 }
 
-// Uncontended: one CAS on the word, and plain stores. On success `pending` is left naming the word: as long as it is
-// owned, the kernel does for a pending entry what it does for a linked one.
+// Uncontended: one CAS on the word, and plain stores. (To leave `pending` set while the lock is held would save one of them,
+// but fork(3) hands it on to the child, whose TID may be the owner's in another PID namespace.)
 [[gnu::always_inline]] inline int acquire(Lock& lock, int64_t timeout_ns, How how) {
   Thread& self = this_thread();
   if (unlikely(!is_current(self) || self.held >= count_from)) return cold::acquire(lock, timeout_ns, how);
@@ -95,6 +95,7 @@ inline void unlink_node(Lock& lock, Thread& self) {
   }
   if (unlikely(load_relaxed(lock.shared.state) != 0 || !claim_node(lock, self))) return cold::own(lock);
   link_node(lock, self, entry);
+  robust::clear_pending(*self.head);
   store_relaxed(lock.shared.last_owner, self.identity);
   bump(lock.shared.token);
   tsan_acquired(lock);

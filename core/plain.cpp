@@ -151,15 +151,21 @@ class Attempt {
   // After a sleep on the baton ended by time: EBUSY: sleep on.
   int try_past_the_queue(Probe& probe) {
     const int64_t now = now_ns();
-    if (probe.due(now)) {
+    if (probe.due(now, deadline_.passed(now))) {
+      free_baton_of_the_dead();
+      // From here to the try the word stays pending: should we die with it marked, the kernel wakes the head waiter.
       pend_on_word();
       Probe::mark_if_dead(lock_);
-      pend_on_baton();
-      uint32_t found = load_relaxed(shared().baton);
-      if (!word::is_free(found) && thread_is_dead(word::tid(found))) cas_relaxed(shared().baton, found, 0u);
     }
     const int result = try_word();
     return result == EBUSY && deadline_.passed(now) ? ETIMEDOUT : result;
+  }
+
+  // The baton is still pending.
+  void free_baton_of_the_dead() {
+    uint32_t found = load_relaxed(shared().baton);
+    if (word::is_free(found) || !thread_is_dead(word::tid(found))) return;
+    if (cas_relaxed(shared().baton, found, 0u)) futex::wake_one(shared().baton);
   }
 
   int wait_as_head() {
@@ -177,7 +183,9 @@ class Attempt {
         continue;
       }
       const int64_t now = now_ns();
-      if (deadline_.passed(now)) return leave(ETIMEDOUT);
+      const bool passed = deadline_.passed(now);
+      if (probe.due(now, passed) && Probe::mark_if_dead(lock_)) continue;
+      if (passed) return leave(ETIMEDOUT);
       if (now - since > patience) store_relaxed(shared().hint_expiry, static_cast<uint64_t>(now + hint_lifetime));
       uint32_t found = load_relaxed(shared().word);
       if (word::is_free(found)) continue;
@@ -187,7 +195,6 @@ class Attempt {
       if (woken == 0 || woken == -EAGAIN) continue;
       if (woken == -ETIMEDOUT) {
         slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
-        if (probe.due(now_ns())) Probe::mark_if_dead(lock_);
       } else if (woken != -EINTR) {
         return leave(static_cast<int>(-woken));
       } else if (how_ == How::wait_interruptible) {

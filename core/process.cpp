@@ -5,6 +5,7 @@
 #include "failure.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/syscall.h"
 #include "os/world.h"
 #include "registry.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 World world{};
 uint32_t world_generation = 0;  // of which process `world` is; 0: not read yet
+uint32_t world_pid = 0;         // and its PID
 bool shape_checked = false;
 // This process was forked into another PID namespace with open locks: every call must ask whether its lock is one of them.
 bool migrated = false;
@@ -20,17 +22,28 @@ bool migrated = false;
 // 0: free; else the holder's generation in the upper bits, bit 0: somebody may be asleep.
 uint32_t process_lock = 0;
 
+// After a fork only the PID namespace can have changed. A child that has no /proc any more (chroot) is in its parent's
+// namespace if it can name its parent there: the first process of a new one cannot.
+int look_again(World& found, uint32_t parent) {
+  found = world;
+  const int error = read_pid_namespace(found);
+  if (error == 0 || static_cast<uint32_t>(raw_syscall(SYS_getppid)) == parent) return 0;
+  return error;
+}
+
 int learn_world() {
   const uint32_t generation = current_generation();
   if (load_acquire(world_generation) == generation) return 0;
   const ProcessLock guard;
   if (world_generation == generation) return 0;
   World found{};
-  if (const int error = read_world(found); error != 0) {
+  const bool forked = world_generation != 0;
+  if (const int error = forked ? look_again(found, world_pid) : read_world(found); error != 0) {
     return fail(error, error == ENOSYS ? Reason::no_proc : Reason::kernel, nullptr, static_cast<uint64_t>(error));
   }
-  if (world_generation != 0 && !same_world(found, world) && registry::any_open()) migrated = true;
+  if (forked && !same_world(found, world) && registry::any_open()) migrated = true;
   world = found;
+  world_pid = identity_pid(this_thread().identity);
   store_release(world_generation, generation);
   return 0;
 }

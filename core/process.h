@@ -16,7 +16,7 @@ int enter(const Lock& lock);
 // The world of this process; valid after enter_process().
 const World& our_world();
 
-// Excludes the process's other threads. A holder that did not come along through a fork does not count: what the lock
+// Excludes the process's other threads from its tables, for as long as a look-up takes. A holder that did not come along through a fork does not count: what the lock
 // guards is changed by single stores, so that it is whole at any instant. Needs enter_process().
 class ProcessLock {
  public:

@@ -30,10 +30,11 @@ int dead_lock_error(const Lock& lock);
 // notice can get lost: docs/design/crash-safety.md). A backstop: no normal path waits for it.
 class Probe {
  public:
-  explicit Probe(int64_t now) : next_(now + second) {}
+  explicit Probe(int64_t now) : next_(now + second), worthwhile_(now + first_slice) {}
 
-  bool due(int64_t now) {
-    if (now < next_) return false;
+  // Also at the end of a wait that was not just a moment: or callers with short time-outs would never find out.
+  bool due(int64_t now, bool last_chance) {
+    if (now < next_ && !(last_chance && now >= worthwhile_)) return false;
     next_ = now + second;
     return true;
   }
@@ -43,6 +44,7 @@ class Probe {
 
  private:
   int64_t next_;
+  int64_t worthwhile_;
 };
 
 // Takes the word and settles in. Results as settle_in(), or EBUSY, ETIMEDOUT, EINTR, EDEADLK, what the kernel refused;

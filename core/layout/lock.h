@@ -29,7 +29,7 @@ struct alignas(64) SharedLine {
   uint64_t hint_expiry;  // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
                          // value is harmless, since one that is past or too far ahead counts for nothing
   uint32_t word;         // layout/word.h
-  uint32_t state;        // state::… bits; the owner writes
+  uint32_t state;        // state::… bits; the owner writes, and a removal
 };
 
 namespace state {

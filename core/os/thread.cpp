@@ -60,20 +60,28 @@ bool proc_is_ours() {
   return strtol(target, nullptr, 10) == raw_syscall(SYS_getpid);
 }
 
-bool is_zombie(uint32_t tid) {
+// What /proc knows of a thread, if it is ours to ask.
+struct ThreadStatus {
+  char state;
+  unsigned long flags;
+};
+
+bool read_status(const char* path, ThreadStatus& out) {
   if (!proc_is_ours()) return false;
-  char path[32];
-  snprintf(path, sizeof path, "/proc/%u/stat", tid);
   const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  char text[256];
+  char text[512];
   const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text - 1);
   raw_syscall(SYS_close, fd);
   if (length <= 0) return false;
   text[length] = '\0';
   const char* const after_name = strrchr(text, ')');  // the name may contain anything
-  return after_name != nullptr && after_name[1] == ' ' && (after_name[2] == 'Z' || after_name[2] == 'X');
+  if (after_name == nullptr) return false;
+  // proc_pid_stat(5): state, ppid, pgrp, session, tty_nr, tpgid, flags
+  return sscanf(after_name, ") %c %*d %*d %*d %*d %*d %lu", &out.state, &out.flags) == 2;
 }
+
+bool is_gone(char state) { return state == 'Z' || state == 'X'; }
 
 }  // namespace
 
@@ -97,6 +105,7 @@ int settle_thread() {
   } else if (head->futex_offset != -node_distance) {
     return ENOSYS;
   }
+  robust::clear_pending(*head);  // fork(3) leaves the parent's
   const auto tid = static_cast<uint32_t>(raw_syscall(SYS_gettid));
   const auto pid = static_cast<uint32_t>(raw_syscall(SYS_getpid));
   const uint32_t serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
@@ -111,11 +120,22 @@ int settle_thread() {
 }
 
 bool thread_of_this_process_lives(uint32_t tid) {
-  return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) == 0;
+  if (raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != 0) return false;
+  // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
+  // as long as the process lives.
+  constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
+  char path[48];
+  snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);
+  ThreadStatus status{};
+  return !read_status(path, status) || !(is_gone(status.state) || (status.flags & exiting) != 0);
 }
 
 bool thread_is_dead(uint32_t tid) {
-  return raw_syscall(SYS_kill, static_cast<int32_t>(tid), 0) == -ESRCH || is_zombie(tid);
+  if (raw_syscall(SYS_kill, static_cast<int32_t>(tid), 0) == -ESRCH) return true;
+  char path[48];
+  snprintf(path, sizeof path, "/proc/%u/stat", tid);
+  ThreadStatus status{};
+  return read_status(path, status) && is_gone(status.state);
 }
 
 }  // namespace shmutex

@@ -49,7 +49,7 @@ constexpr uint32_t marker_tid(uint64_t marker) { return static_cast<uint32_t>(ma
 constexpr uint32_t identity_pid(uint64_t identity) { return static_cast<uint32_t>(identity >> 32); }
 constexpr uint32_t identity_tid(uint64_t identity) { return static_cast<uint32_t>(identity); }
 
-// Whether a thread of this process with that TID is alive.
+// Whether a thread of this process with that TID is alive and not exiting.
 bool thread_of_this_process_lives(uint32_t tid);
 
 // Whether the thread with that TID is certainly dead: unknown to the kernel, or a zombie, whose robust list the kernel is

@@ -4,9 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "layout/atomics.h"
 #include "os/syscall.h"
-#include "os/thread.h"
 
 namespace shmutex {
 namespace {
@@ -38,6 +36,10 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
 int read_world(World& world) {
   world = World{};
   if (const int error = read_boot_id(world.boot_id); error != 0) return error;
+  return read_pid_namespace(world);
+}
+
+int read_pid_namespace(World& world) {
   struct stat status {};
   if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
   world.pid_namespace = status.st_ino;

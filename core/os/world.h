@@ -5,7 +5,8 @@
 
 namespace shmutex {
 
-// 0, or ENOSYS: /proc does not tell.
+// 0, or an errno value; ENOSYS: /proc does not tell.
 int read_world(World& world);
+int read_pid_namespace(World& world);  // that field only
 
 }  // namespace shmutex

@@ -1,0 +1,161 @@
+// Opening where others may change what a path leads to.
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <shmutex/shmutex.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <dirent.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "support/support.h"
+
+namespace {
+
+using support::Child;
+
+int open_descriptors() {
+  int count = 0;
+  DIR* const directory = opendir("/proc/self/fd");
+  while (readdir(directory) != nullptr) ++count;
+  closedir(directory);
+  return count;
+}
+
+int mappings() {
+  std::ifstream maps("/proc/self/maps");
+  int count = 0;
+  for (std::string line; std::getline(maps, line);) ++count;
+  return count;
+}
+
+// Runs body as the user nobody.
+int as_nobody(const std::function<int()>& body) {
+  return Child([&] {
+           if (setgid(65534) != 0 || setuid(65534) != 0) return 77;
+           return body();
+         })
+      .wait();
+}
+
+int open_once(const std::string& path) {
+  shmutex_t* m = nullptr;
+  const int error = shmutex_open(&m, path.c_str(), 0, 0);
+  if (error == 0) shmutex_close(m);
+  return error;
+}
+
+TEST(HostilePaths, WhatThePathLeadsToIsSwappedAllTheTime) {
+  support::TempDir dir;
+  const std::string path = dir / "lock";
+  const std::string precious = dir / "precious";
+  const std::string text(4096, 'x');
+  std::ofstream(precious) << text;
+  std::atomic<bool> stop{false};
+  std::thread swapper([&] {
+    const std::string spare = dir / "spare";
+    for (unsigned i = 0; !stop.load(); ++i) {
+      switch (i % 5) {
+        case 0: (void)!symlink(precious.c_str(), spare.c_str()); break;
+        case 1: (void)!symlink((dir / "nowhere").c_str(), spare.c_str()); break;
+        case 2: mkfifo(spare.c_str(), 0600); break;
+        case 3: std::ofstream(spare) << "not a lock"; break;
+        default: unlink(path.c_str()); continue;
+      }
+      rename(spare.c_str(), path.c_str());
+      if (i % 3 == 0) {
+        unlink(path.c_str());
+        mkdir(path.c_str(), 0700);
+        rmdir(path.c_str());
+      }
+    }
+  });
+  const int descriptors = open_descriptors();
+  std::set<int> seen;
+  for (int i = 0; i < 20000; ++i) seen.insert(open_once(path));
+  stop.store(true);
+  swapper.join();
+  for (const int code : seen) {
+    EXPECT_TRUE(code == 0 || code == ELOOP || code == EINVAL || code == EBADMSG || code == EBUSY) << code;
+  }
+  EXPECT_GE(seen.size(), 3u) << "the swapper did not get in between";
+  EXPECT_EQ(descriptors, open_descriptors());
+  std::ifstream after(precious);
+  EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(after), {})) << "a file behind a link was written to";
+  EXPECT_NE(0, access((dir / "nowhere").c_str(), F_OK)) << "a file was made behind a dangling link";
+}
+
+TEST(HostilePaths, FailuresLeakNeitherDescriptorsNorMappings) {
+  support::TempDir dir;
+  std::ofstream(dir / "text") << "hello";
+  std::ofstream(dir / "zeros") << std::string(4096, '\0');
+  (void)!symlink("text", (dir / "link").c_str());
+  mkfifo((dir / "fifo").c_str(), 0600);
+  const auto fail_in_every_way = [&] {
+    EXPECT_EQ(EBADMSG, open_once(dir / "text"));
+    EXPECT_EQ(EBADMSG, open_once(dir / "zeros"));
+    EXPECT_EQ(ELOOP, open_once(dir / "link"));
+    EXPECT_EQ(EINVAL, open_once(dir / "fifo"));
+    EXPECT_EQ(EINVAL, open_once(dir.path()));
+    EXPECT_EQ(ENOENT, open_once(dir / "none/lock"));
+    EXPECT_EQ(ENOTDIR, open_once(dir / "text/lock"));
+    EXPECT_EQ(ENOTSUP, open_once("/proc/self/maps"));
+  };
+  constexpr int rounds = 300;
+  for (int i = 0; i < rounds; ++i) fail_in_every_way();  // the allocator's own mappings settle
+  const int descriptors = open_descriptors();
+  const int before = mappings();
+  for (int i = 0; i < rounds; ++i) fail_in_every_way();
+  EXPECT_EQ(descriptors, open_descriptors());
+  EXPECT_LT(mappings(), before + rounds / 2) << "a leak would be one for each round, at least";
+}
+
+class OtherUser : public testing::Test {
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
+  }
+};
+
+TEST_F(OtherUser, MayNotOpenAPrivateLock) {
+  support::TempDir dir;
+  chmod(dir.path().c_str(), 0755);
+  ASSERT_EQ(0, open_once(dir / "lock"));
+  EXPECT_EQ(EACCES, as_nobody([&] { return open_once(dir / "lock"); }));
+  EXPECT_EQ(EACCES, as_nobody([&] { return shmutex_unlink((dir / "lock").c_str(), 0); }));
+  EXPECT_EQ(EACCES, as_nobody([&] { return open_once(dir / "new"); }));
+}
+
+TEST_F(OtherUser, MayShareALockThatIsOpenToAll) {
+  support::TempDir dir;
+  chmod(dir.path().c_str(), 0755);
+  shmutex_t* m = nullptr;
+  ASSERT_EQ(0, shmutex_open(&m, (dir / "lock").c_str(), 0, 0666));
+  EXPECT_EQ(0, as_nobody([&] {
+              shmutex_t* theirs = nullptr;
+              if (shmutex_open(&theirs, (dir / "lock").c_str(), 0, 0) != 0) return 1;
+              return shmutex_lock(theirs);  // and dies inside
+            }));
+  EXPECT_EQ(EOWNERDEAD, shmutex_lock(m));
+  EXPECT_EQ(0, shmutex_unlock(m));
+  EXPECT_EQ(0, shmutex_close(m));
+}
+
+// A sticky directory: everybody may create, only the owner may remove. Who cannot remove the lock leaves it usable.
+TEST_F(OtherUser, CannotRemoveALockFromAStickyDirectory) {
+  support::TempDir dir;
+  chmod(dir.path().c_str(), 01777);
+  shmutex_t* m = nullptr;
+  ASSERT_EQ(0, shmutex_open(&m, (dir / "lock").c_str(), 0, 0666));
+  const int error = as_nobody([&] { return shmutex_unlink((dir / "lock").c_str(), 0); });
+  EXPECT_TRUE(error == EPERM || error == EACCES) << error;
+  EXPECT_EQ(0, shmutex_lock(m));
+  EXPECT_EQ(0, shmutex_unlock(m));
+  EXPECT_EQ(0, shmutex_close(m));
+  EXPECT_EQ(0, shmutex_unlink((dir / "lock").c_str(), 0));
+}
+
+}  // namespace
