@@ -9,7 +9,11 @@ configure_package_config_file(cmake/shmutex-config.cmake.in ${CMAKE_CURRENT_BINA
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-version.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/shmutex)
-configure_file(pkgconfig/shmutex.pc.in shmutex.pc @ONLY)
+# Written when installing: only then is the prefix known for certain (cmake --install --prefix).
+foreach(variable CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR PROJECT_DESCRIPTION PROJECT_VERSION)
+  install(CODE "set(${variable} [[${${variable}}]])")
+endforeach()
+install(CODE "configure_file([[${CMAKE_CURRENT_SOURCE_DIR}/pkgconfig/shmutex.pc.in]] [[${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc]] @ONLY)")
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 file(GLOB man3 CONFIGURE_DEPENDS docs/man/*.3)

@@ -24,7 +24,13 @@ add_library(shmutex_warnings INTERFACE)
 target_compile_options(shmutex_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
                        $<$<BOOL:${SHMUTEX_WERROR}>:-Werror>)
 
+option(SHMUTEX_COVERAGE "Count executed lines and branches (gcov); tests then link the static library" OFF)
+
 add_library(shmutex_sanitizers INTERFACE)
+if(SHMUTEX_COVERAGE)
+  target_compile_options(shmutex_sanitizers INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(shmutex_sanitizers INTERFACE --coverage)
+endif()
 if(SHMUTEX_SANITIZE)
   target_compile_options(shmutex_sanitizers INTERFACE -fsanitize=${SHMUTEX_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all)

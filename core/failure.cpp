@@ -20,18 +20,32 @@ struct Record {
 
 // Only a pointer lives in the static TLS block, which is small when a library is loaded late.
 __thread Record* record __attribute__((tls_model("initial-exec"))) = nullptr;
-pthread_key_t key;
-pthread_once_t key_once = PTHREAD_ONCE_INIT;
-bool key_made = false;
 
-void make_key() { key_made = pthread_key_create(&key, free) == 0; }
+// The key whose destructor frees a thread's record, plus one; 0: not made yet. Not pthread_once(): it aborts the process
+// where a sandbox refuses futexes.
+uint32_t key_plus_one = 0;
+
+bool make_key(pthread_key_t& key) {
+  uint32_t made = __atomic_load_n(&key_plus_one, __ATOMIC_ACQUIRE);
+  if (made == 0) {
+    pthread_key_t fresh = 0;
+    if (pthread_key_create(&fresh, free) != 0) return false;
+    if (__atomic_compare_exchange_n(&key_plus_one, &made, fresh + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+      made = fresh + 1;
+    } else {
+      pthread_key_delete(fresh);  // another thread was faster
+    }
+  }
+  key = made - 1;
+  return true;
+}
 
 Record* own_record() {
   if (record != nullptr) return record;
   const int saved_errno = errno;
-  pthread_once(&key_once, make_key);
+  pthread_key_t key = 0;
   auto* fresh = static_cast<Record*>(calloc(1, sizeof(Record)));
-  if (fresh == nullptr || !key_made || pthread_setspecific(key, fresh) != 0) {
+  if (fresh == nullptr || !make_key(key) || pthread_setspecific(key, fresh) != 0) {
     free(fresh);
     fresh = nullptr;
   }
@@ -43,6 +57,11 @@ Record* own_record() {
 const char* attribute_words(uint64_t attributes) {
   static const char* const words[] = {"plain", "recursive", "fair", "recursive and fair"};
   return words[attributes & 3];
+}
+
+const char* kernel_words(uint64_t code) {
+  const char* const words = strerrordesc_np(static_cast<int>(code));
+  return words != nullptr ? words : "an unknown error";
 }
 
 const char* kernel_advice(int code) {
@@ -69,19 +88,19 @@ void describe(Record& r) {
   const auto b = static_cast<unsigned long long>(r.b);
   switch (r.reason) {
     case Reason::none: out[0] = '\0'; return;
-    case Reason::null_argument: snprintf(out, size, "An argument is NULL that must not be."); return;
-    case Reason::bad_flags: snprintf(out, size, "The flags 0x%llx are not for this function, or not together.", a); return;
-    case Reason::bad_mode: snprintf(out, size, "The mode 0%llo has bits other than permissions (0777).", a); return;
+    case Reason::null_argument: snprintf(out, size, "An argument is NULL that must not be; pass a valid pointer."); return;
+    case Reason::bad_flags: snprintf(out, size, "The flags 0x%llx are not for this function, or not together. See shmutex.h.", a); return;
+    case Reason::bad_mode: snprintf(out, size, "The mode 0%llo has bits other than permissions; use up to 0777, or 0 for 0600.", a); return;
     case Reason::bad_info_size:
       snprintf(out, size, "info->size is %llu; set it to sizeof(shmutex_info_t), which is %llu here.", a, b);
       return;
-    case Reason::bad_path: snprintf(out, size, "The path is empty."); return;
-    case Reason::memory_too_small: snprintf(out, size, "%llu bytes are too few for a lock; it takes %llu.", a, b); return;
+    case Reason::bad_path: snprintf(out, size, "The path is empty. Name a file for the lock, in /dev/shm or /run, say."); return;
+    case Reason::memory_too_small: snprintf(out, size, "%llu bytes are too few for a lock; bring %llu (SHMUTEX_SIZE).", a, b); return;
     case Reason::memory_misaligned:
-      snprintf(out, size, "The memory at 0x%llx is not aligned to %llu bytes.", a, b);
+      snprintf(out, size, "The memory at 0x%llx is not aligned; align it to %llu bytes (SHMUTEX_ALIGN).", a, b);
       return;
     case Reason::kernel:
-      snprintf(out, size, "%s: %s. %s", what, strerrordesc_np(static_cast<int>(r.a)), kernel_advice(static_cast<int>(r.a)));
+      snprintf(out, size, "%s: %s. %s", what, kernel_words(r.a), kernel_advice(static_cast<int>(r.a)));
       return;
     case Reason::no_robust_list:
       snprintf(out, size,
@@ -108,8 +127,10 @@ void describe(Record& r) {
                "/run) or a local disk.",
                what, a);
       return;
-    case Reason::exists: snprintf(out, size, "%s exists already, and SHMUTEX_MUST_CREATE was asked for.", what); return;
-    case Reason::missing: snprintf(out, size, "There is no lock at %s.", what); return;
+    case Reason::exists: snprintf(out, size, "%s exists already. Leave SHMUTEX_MUST_CREATE out to open it, or choose another path.", what);
+      return;
+    case Reason::missing: snprintf(out, size, "There is no lock at %s. Start what creates it first, or open it without SHMUTEX_MUST_EXIST.", what);
+      return;
     case Reason::not_a_lock:
       snprintf(out, size,
                "%s is not a lock file (%llu bytes; size, magic number or checksum differ), and was left as it is. Choose "
@@ -155,8 +176,8 @@ void describe(Record& r) {
       snprintf(out, size, "Another process has been initialising this lock for ten seconds; it may be stopped.");
       return;
     case Reason::busy:
-      if (r.a == 0) snprintf(out, size, "%s was held by another thread when this was tried.", what);
-      else snprintf(out, size, "%s is held by thread %llu.", what, a);
+      if (r.a == 0) snprintf(out, size, "%s was held by another thread when this was tried. Try again, or wait for it.", what);
+      else snprintf(out, size, "%s is held by thread %llu. Try again, or wait for it.", what, a);
       return;
     case Reason::self_deadlock:
       snprintf(out, size,
@@ -171,13 +192,13 @@ void describe(Record& r) {
     case Reason::two_copies:
       snprintf(out, size,
                "The calling thread holds %s already, through another copy of libshmutex in this process or another mapping of "
-               "the same memory.",
+               "the same memory. Release it there.",
                what);
       return;
-    case Reason::depth: snprintf(out, size, "%s is held %llu times by its owner, the most there is.", what, a); return;
+    case Reason::depth: snprintf(out, size, "%s is held %llu times by its owner, the most there is. Look for a lock call without its unlock.", what, a); return;
     case Reason::not_owner:
-      if (r.a == 0) snprintf(out, size, "The calling thread does not hold %s; nobody does.", what);
-      else snprintf(out, size, "The calling thread does not hold %s; thread %llu does.", what, a);
+      if (r.a == 0) snprintf(out, size, "The calling thread does not hold %s; nobody does. Look for an unlock too many.", what);
+      else snprintf(out, size, "The calling thread does not hold %s; thread %llu does, and only that one can release it.", what, a);
       return;
     case Reason::overwritten:
       snprintf(out, size,
@@ -186,13 +207,13 @@ void describe(Record& r) {
                what);
       return;
     case Reason::not_inconsistent:
-      snprintf(out, size, "%s is not inconsistent: no owner died inside, or that has been declared repaired.", what);
+      snprintf(out, size, "%s is not inconsistent: no owner died inside, or that has been declared repaired. Nothing needs to be done.", what);
       return;
     case Reason::timed_out:
-      if (r.a == 0) snprintf(out, size, "%s was not to be had in time.", what);
-      else snprintf(out, size, "%s was not to be had in time; it is held by thread %llu.", what, a);
+      if (r.a == 0) snprintf(out, size, "%s was not to be had in time. Try again, or allow more time.", what);
+      else snprintf(out, size, "%s was not to be had in time; it is held by thread %llu. Try again, or look at what that thread does.", what, a);
       return;
-    case Reason::interrupted: snprintf(out, size, "The wait for %s was interrupted.", what); return;
+    case Reason::interrupted: snprintf(out, size, "The wait for %s was interrupted. Handle the signal, then wait again.", what); return;
     case Reason::poisoned:
       snprintf(out, size,
                "%s was poisoned: a process gave the data under it up for lost. Rebuild the data, remove the lock with "
@@ -201,7 +222,10 @@ void describe(Record& r) {
       return;
     case Reason::retired: snprintf(out, size, "%s was removed. Close the handle and open the lock anew.", what); return;
     case Reason::too_many_held:
-      snprintf(out, size, "The calling thread holds %llu locks; if it died, the kernel would not release more.", a);
+      snprintf(out, size,
+               "%s was not acquired: the calling thread holds %llu locks, and if it died, the kernel would not release more. "
+               "Release some first.",
+               what, a);
       return;
     case Reason::forked_elsewhere:
       snprintf(out, size,
@@ -210,7 +234,8 @@ void describe(Record& r) {
                what);
       return;
     case Reason::futex_refused:
-      snprintf(out, size, "The kernel or a sandbox refused the futex system call: %s.", strerrordesc_np(static_cast<int>(r.a)));
+      snprintf(out, size, "The kernel or a sandbox refused the futex system call: %s. Allow futex(2) there.",
+               kernel_words(r.a));
       return;
     case Reason::close_held:
       snprintf(out, size, "%s is held by thread %llu of this process. Release it before closing its last handle.", what, a);
@@ -218,17 +243,23 @@ void describe(Record& r) {
     case Reason::close_inside:
       snprintf(out, size, "A thread of this process is waiting for %s. Close the last handle when all calls have returned.", what);
       return;
-    case Reason::held_unlink: snprintf(out, size, "%s is held by thread %llu, so it is not removed.", what, a); return;
-    case Reason::held_destroy: snprintf(out, size, "The lock is held by thread %llu, so it is not destroyed.", a); return;
+    case Reason::held_unlink: snprintf(out, size, "%s is held by thread %llu, so it is not removed. Remove it when it is released.", what, a); return;
+    case Reason::held_destroy: snprintf(out, size, "The lock is held by thread %llu, so it is not destroyed. Destroy it when it is released.", a); return;
     case Reason::owner_died:
-      if (r.a == 0) snprintf(out, size, "The last owner of %s died inside, or did not declare the data consistent.", what);
+      if (r.a == 0)
+        snprintf(out, size,
+                 "An owner of %s died inside, and nobody has declared the data consistent. Repair it and call "
+                 "shmutex_consistent().",
+                 what);
       else
         snprintf(out, size,
                  "An owner of %s died inside (the last one known: thread %llu), and nobody has declared the data consistent. "
                  "Repair it and call shmutex_consistent().",
                  what, a);
       return;
-    case Reason::out_of_memory: snprintf(out, size, "No memory, or no room for another mapping (vm.max_map_count)."); return;
+    case Reason::out_of_memory: snprintf(out, size, "No memory for %s, or no room for another mapping. Raise vm.max_map_count or RLIMIT_AS, or close some.",
+               what);
+      return;
   }
 }
 

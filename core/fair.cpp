@@ -16,10 +16,16 @@ constexpr int64_t interruptible_slice = 100 * millisecond;
 constexpr int64_t nap = 10 * millisecond;
 
 int settle_in_fair(Lock& lock) {
-  if ((load_relaxed(lock.shared.word) & word::owner_died) != 0) {
-    __atomic_or_fetch(&lock.shared.state, state::inconsistent, __ATOMIC_RELAXED);
-  }
-  return settle_in(lock, (load_relaxed(lock.shared.state) & state::inconsistent) != 0);
+  const bool just_died = (load_relaxed(lock.shared.word) & word::owner_died) != 0;
+  if (just_died) __atomic_or_fetch(&lock.shared.state, state::inconsistent, __ATOMIC_RELAXED);
+  return settle_in(lock, {(load_relaxed(lock.shared.state) & state::inconsistent) != 0, just_died});
+}
+
+// Whether the system call is to be had at all, tried on a word of our own.
+bool pi_futexes_work() {
+  uint32_t word = 0;
+  if (futex::lock_pi(word, now_ns()) < 0) return false;
+  return futex::unlock_pi(word) == 0;
 }
 
 class Attempt {
@@ -77,6 +83,9 @@ class Attempt {
           if (Probe::mark_if_dead(lock_)) continue;
           [[fallthrough]];
         case EPERM:
+          // By the kernel: the word names one of its own threads, forged. Or a sandbox says so to every futex call.
+          if (!pi_futexes_work()) return give_up(EPERM);
+          [[fallthrough]];
         case EINVAL: rest(limit); break;
         case ETIMEDOUT: break;
         default: return give_up(static_cast<int>(-result));
@@ -108,7 +117,6 @@ int acquire(Lock& lock, const Deadline& deadline, How how) { return Attempt(lock
 
 int release(Lock& lock, uint32_t found) {
   const uint32_t self = this_thread().tid;
-  if ((load_relaxed(lock.shared.state) & state::inconsistent) != 0) store_relaxed(lock.shared.last_owner, uint64_t{0});
   if (found == self && cas_release(lock.shared.word, found, 0u)) return 0;
   release_fence();
   const long result = futex::unlock_pi(lock.shared.word);

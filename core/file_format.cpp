@@ -16,6 +16,7 @@
 #include "layout/header.h"
 #include "layout/word.h"
 #include "os/clock.h"
+#include "os/syscall.h"
 #include "lock_file.h"
 #include "process.h"
 
@@ -54,11 +55,11 @@ int fill(int fd, uint32_t attributes, unsigned mode) {
   return error;
 }
 
-// A name beside path that every creator of path chooses.
+// A name beside path that every creator of path chooses, each user his own: he cannot open another's.
 bool temporary_name(const char* path, char* out, size_t size) {
   const char* const slash = strrchr(path, '/');
   const char* const base = slash == nullptr ? path : slash + 1;
-  uint64_t hash = 0xcbf2'9ce4'8422'2325;
+  uint64_t hash = 0xcbf2'9ce4'8422'2325 ^ static_cast<uint64_t>(raw_syscall(SYS_geteuid));
   for (const char* c = base; *c != '\0'; ++c) hash = (hash ^ static_cast<unsigned char>(*c)) * 0x100'0000'01b3;
   const int length = snprintf(out, size, "%.*s.shmutex-%016llx", static_cast<int>(base - path), path,
                               static_cast<unsigned long long>(hash));
@@ -195,7 +196,12 @@ Header header(uint32_t attributes) {
 }
 
 int create(const char* path, uint32_t attributes, unsigned mode, Descriptor& out) {
-  int error = create_unnamed(path, attributes, mode, out);
+  int64_t file_system = 0;
+  int error = file::file_system_type_beside(path, file_system);
+  if (error == 0 && !file::is_supported(file_system)) {
+    return fail(ENOTSUP, Reason::file_system, path, static_cast<uint64_t>(file_system));
+  }
+  if (error == 0) error = create_unnamed(path, attributes, mode, out);
   if (error == -EOPNOTSUPP) error = create_by_temporary_name(path, attributes, mode, out);
   if (error == 0) return 0;
   if (error == -EEXIST) return EEXIST;

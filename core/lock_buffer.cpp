@@ -80,8 +80,10 @@ int initialise_once(Buffer& buffer, uint32_t attributes) {
     }
     robust::clear_pending(head);
     if (word::is_free(found)) continue;
-    // No thread: either the kernel's notice of his death got lost, or this never was zeroed memory.
-    if (thread_is_dead(word::tid(found))) return fail(EBADMSG, Reason::buffer_not_a_lock);
+    // No such thread, and yet the kernel has not marked the baton: this never was zeroed memory (or the notice got lost).
+    if (thread_is_dead(word::tid(found)) && load_relaxed(lock.shared.baton) == found) {
+      return fail(EBADMSG, Reason::buffer_not_a_lock);
+    }
     if (now_ns() > deadline) return fail(EBUSY, Reason::buffer_init_stuck);
     sleep_until(now_ns() + millisecond / 4);
   }

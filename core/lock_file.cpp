@@ -35,7 +35,8 @@ void absolute_path(const char* path, char* out, size_t size) {
     if (length <= 0 || out[0] != '/') out[0] = '\0';
   }
   const size_t used = strlen(out);
-  if (used + 1 < size) snprintf(out + used, size - used, "%s%s", used == 0 ? "" : "/", path);
+  const int length = snprintf(out + used, size - used, "%s%s", used == 0 ? "" : "/", path);
+  if (length < 0 || static_cast<size_t>(length) >= size - used) out[0] = '\0';
 }
 
 // Whether a mapping keeps its file description, and so the live-user lock, when the descriptor is closed. Not on
@@ -126,8 +127,14 @@ int check_kind(int fd, const char* path, struct stat& status, int64_t& file_syst
 
 bool is_retired(const Lock& lock) { return (load_relaxed(lock.shared.state) & state::retired) != 0; }
 
+bool is_retired(int fd, const struct stat& status) {
+  SharedLine line{};
+  const off_t offset = status.st_size - static_cast<off_t>(sizeof line);
+  return file::read_at(fd, &line, sizeof line, offset) == 0 && (line.state & state::retired) != 0;
+}
+
 // Somebody retired the file and was killed before he removed the name, or is just about to. 0 or an explained error.
-int finish_removal(const Lock& lock, const char* path, const struct stat& retired) {
+int finish_removal(const char* path, const struct stat& retired) {
   Descriptor fd;
   struct stat status {};
   if (file::open_existing(path, true, fd) != 0 || file::status(fd.get(), status) != 0 || !file::is_same(status, retired)) {
@@ -136,7 +143,8 @@ int finish_removal(const Lock& lock, const char* path, const struct stat& retire
   int error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
   if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
   // A removal that failed has been taken back by now.
-  if (error == 0 && is_retired(lock) && file::status_of_name(path, status) == 0 && file::is_same(status, retired)) {
+  if (error == 0 && is_retired(fd.get(), retired) && file::status_of_name(path, status) == 0 &&
+      file::is_same(status, retired)) {
     error = file::remove_name(path);
   }
   return error == 0 || error == -ENOENT ? 0 : explain(error, path);
@@ -159,53 +167,44 @@ int attach_new(Lock*& out, Descriptor& fd, const char* path, const struct stat& 
   return 0;
 }
 
-// One reference to the file if this process has it open already.
-Lock* reference_existing(const struct stat& status) {
-  const ProcessLock guard;
-  Lock* const lock = registry::find_file(status.st_dev, status.st_ino);
-  if (lock != nullptr) ++control_of(*lock).references;
-  return lock;
+// Whether the request may have a handle of the lock: 0, an explained error, or `again`: retired.
+int check_lock(const Lock& lock, const OpenRequest& request, const char* path) {
+  if (control_of(lock).pid_namespace != our_world().pid_namespace) return fail(EXDEV, Reason::forked_elsewhere, path);
+  if (is_retired(lock)) return again;
+  return check_attributes(lock.priv.attributes, request, path);
 }
 
-// Enters a new mapping, with one reference; gives it up if another thread was faster.
-Lock* reference_new(Lock& fresh, const struct stat& status) {
+// A handle of what this process has open already, or else of `fresh`, which is entered; null if there is neither. Counted
+// only when it is certain: a reference that is taken back would let a close pass meanwhile that must be refused.
+Lock* reference(Lock* fresh, const struct stat& status, const OpenRequest& request, const char* path, int& result) {
   const ProcessLock guard;
-  Lock* const lock = registry::find_file(status.st_dev, status.st_ino);
-  if (lock != nullptr) {
-    unmap(fresh);
-    ++control_of(*lock).references;
-    return lock;
-  }
-  control_of(fresh).references = 1;
-  registry::add_file(control_of(fresh));
-  return &fresh;
+  Lock* const found = registry::find_file(status.st_dev, status.st_ino);
+  Lock* const lock = found != nullptr ? found : fresh;
+  if (lock == nullptr) return nullptr;
+  result = check_lock(*lock, request, path);
+  if (result != 0) return found;
+  if (found == nullptr) registry::add_file(control_of(*lock));
+  ++control_of(*lock).references;
+  return lock;
 }
 
 // One handle of the file behind fd. Returns 0, an explained error, or `again`.
 int attach(Lock*& out, Descriptor& fd, const char* path, const OpenRequest& request) {
   struct stat status {};
   int64_t file_system = 0;
+  int result = 0;
   if (const int error = check_kind(fd.get(), path, status, file_system); error != 0) return error;
-  Lock* lock = reference_existing(status);
+  Lock* lock = reference(nullptr, status, request, path, result);
   if (lock == nullptr) {
-    if (const int error = attach_new(lock, fd, path, status, file_system); error != 0) return error;
-    lock = reference_new(*lock, status);
+    Lock* fresh = nullptr;
+    if (const int error = attach_new(fresh, fd, path, status, file_system); error != 0) return error;
+    lock = reference(fresh, status, request, path, result);
+    if (lock != fresh) unmap(*fresh);  // refused, or another thread was faster
   }
-  int error = 0;
-  if (control_of(*lock).pid_namespace != our_world().pid_namespace) {
-    error = fail(EXDEV, Reason::forked_elsewhere, path);
-  } else if (is_retired(*lock)) {
-    error = finish_removal(*lock, path, status);
-    if (error == 0) error = again;
-  } else {
-    error = check_attributes(lock->priv.attributes, request, path);
-  }
-  if (error != 0) {
-    close_lock(*lock);
-    return error;
-  }
-  out = lock;
-  return 0;
+  if (result == 0) out = lock;
+  if (result != again) return result;
+  const int error = finish_removal(path, status);
+  return error == 0 ? again : error;
 }
 
 // Opens by name what is no trap: devices have side effects already when opened. -errno, or explained, positive.

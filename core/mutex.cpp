@@ -77,7 +77,7 @@ int explain(const Lock& lock, int result) {
   }
 }
 
-int settle_in(Lock& lock, bool owner_died) {
+int settle_in(Lock& lock, Legacy legacy) {
   Thread& self = this_thread();
   if (!link_claimed_node(lock)) {
     // The word was free although a thread of this process has the node in its list: forged. To take the node would tear
@@ -88,11 +88,11 @@ int settle_in(Lock& lock, bool owner_died) {
   lock.priv.depth = 0;
   store_relaxed(lock.shared.depth, 0u);
   const uint64_t last_owner = load_relaxed(lock.shared.last_owner);
-  if (owner_died && last_owner != 0) store_relaxed(lock.shared.last_dead_tid, identity_tid(last_owner));
+  if (legacy.owner_just_died && last_owner != 0) store_relaxed(lock.shared.last_dead_tid, identity_tid(last_owner));
   store_relaxed(lock.shared.last_owner, self.identity);
   bump(lock.shared.token);
   tsan_acquired(lock);
-  return owner_died ? EOWNERDEAD : acquired;
+  return legacy.inconsistent ? EOWNERDEAD : acquired;
 }
 
 int dead_lock_error(const Lock& lock) {
@@ -140,7 +140,7 @@ int acquire(Lock& lock, int64_t timeout_ns, How how) {
 // The fast path took the word, and found a dead lock, a dead thread's mark on the node, or a forged word.
 int own(Lock& lock) {
   const bool inconsistent = (load_relaxed(lock.shared.state) & state::inconsistent) != 0;
-  return refuse_if_dead(lock, explain(lock, settle_in(lock, inconsistent)));
+  return refuse_if_dead(lock, explain(lock, settle_in(lock, {inconsistent, false})));
 }
 
 int release(Lock& lock) {

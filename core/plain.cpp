@@ -23,8 +23,11 @@
 namespace shmutex::plain {
 namespace {
 
-// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md.
-constexpr int newcomer_spins = 300;
+// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A newcomer looks seldom,
+// at growing distances: every look takes the cache line away from the owner. Gaps are counted in cpu_relax().
+constexpr int newcomer_looks = 5;
+constexpr int first_gap = 16;
+constexpr int largest_gap = 64;
 constexpr int head_spins = 20;
 constexpr int64_t patience = millisecond;            // of a head waiter that is passed over
 constexpr int64_t hint_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
@@ -98,26 +101,33 @@ class Attempt {
   int try_word() {
     bool died = false;
     pend_on_word();
-    if (take_word(Role::barger, died)) return settle_in(lock_, died);
+    if (take_word(Role::barger, died)) return settle_in(lock_, {died, died});
     pend_on_nothing();
     return EBUSY;
   }
 
   int spin() {
-    const int spins = spinning_helps() ? newcomer_spins : 1;
+    const int looks = spinning_helps() ? newcomer_looks : 1;
+    int gap = first_gap;
     bool died = false;
     pend_on_word();
-    for (int i = 0; i < spins && !hint_in_force(lock_); ++i) {
-      if (take_word(Role::barger, died)) return settle_in(lock_, died);
-      cpu_relax();
+    for (int look = 1; !hint_in_force(lock_); ++look) {
+      if (take_word(Role::barger, died)) return settle_in(lock_, {died, died});
+      if (look >= looks) break;
+      for (int i = 0; i < gap; ++i) cpu_relax();
+      gap = gap * 2 < largest_gap ? gap * 2 : largest_gap;
     }
     pend_on_nothing();
     return EBUSY;
   }
 
+  // A signal handler that runs between two sleeps of one wait goes unnoticed: so an interruptible wait has one sleep, and
+  // says EINTR at its end.
+  int64_t starting_slice() const { return how_ == How::wait_interruptible ? longest_slice : first_slice; }
+
   // Waits for the baton, and then as head waiter for the lock.
   int queue() {
-    int64_t slice = first_slice;
+    int64_t slice = starting_slice();
     Probe probe(now_ns());
     pend_on_baton();
     for (;;) {
@@ -143,6 +153,7 @@ class Attempt {
       // No wake was consumed, so nothing is owed to the baton's sleepers. A head waiter that is stopped must not keep us
       // from a free lock.
       if (const int result = try_past_the_queue(probe); result != EBUSY) return result;
+      if (how_ == How::wait_interruptible) return EINTR;
       pend_on_baton();
       slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
     }
@@ -170,9 +181,10 @@ class Attempt {
 
   int wait_as_head() {
     const int64_t since = now_ns();
-    int64_t slice = first_slice;
+    int64_t slice = starting_slice();
     int spins = spinning_helps() ? head_spins : 0;
     Probe probe(since);
+    bool interrupted = false;
     bool died = false;
     pend_on_word();
     for (;;) {
@@ -186,6 +198,7 @@ class Attempt {
       const bool passed = deadline_.passed(now);
       if (probe.due(now, passed) && Probe::mark_if_dead(lock_)) continue;
       if (passed) return leave(ETIMEDOUT);
+      if (interrupted) return leave(EINTR);
       if (now - since > patience) store_relaxed(shared().hint_expiry, static_cast<uint64_t>(now + hint_lifetime));
       uint32_t found = load_relaxed(shared().word);
       if (word::is_free(found)) continue;
@@ -193,19 +206,15 @@ class Attempt {
       const long woken = futex::wait(shared().word, found | word::waiters, deadline_.earlier_of(now + slice));
       spins = spinning_helps() ? head_spins : 0;
       if (woken == 0 || woken == -EAGAIN) continue;
-      if (woken == -ETIMEDOUT) {
-        slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
-      } else if (woken != -EINTR) {
-        return leave(static_cast<int>(-woken));
-      } else if (how_ == How::wait_interruptible) {
-        return leave(EINTR);
-      }
+      if (woken != -EINTR && woken != -ETIMEDOUT) return leave(static_cast<int>(-woken));
+      interrupted = how_ == How::wait_interruptible;
+      slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
     }
   }
 
   int leave_with_lock(bool died) {
     withdraw_hint();
-    const int result = settle_in(lock_, died);
+    const int result = settle_in(lock_, {died, died});
     pass_baton();
     return result;
   }

@@ -17,7 +17,7 @@ struct FileControl {
   uint64_t pid_namespace;
   uint32_t references;
   int kept_descriptor;  // -1, or what keeps the file's live-user lock where the mapping does not
-  char path[1024];      // absolute; cut off when longer: for messages, and to see whether the name still leads here
+  char path[3900];      // absolute, for messages, and to see whether the name still leads here; "" if too long
 };
 
 inline FileControl& control_of(Lock& lock) {

@@ -14,8 +14,14 @@ inline constexpr int acquired = 0;
 inline constexpr int64_t first_slice = 50 * millisecond;
 inline constexpr int64_t longest_slice = second;
 
+// What a new owner inherits: data that nobody has declared consistent, and whether that is fresh news.
+struct Legacy {
+  bool inconsistent;
+  bool owner_just_died;
+};
+
 // Bookkeeping after the word was taken: links the node, ends the pending operation, counts. Returns acquired or EOWNERDEAD.
-int settle_in(Lock& lock, bool owner_died);
+int settle_in(Lock& lock, Legacy legacy);
 
 // After settle_in() and after leaving the queue: a poisoned or retired lock is given back at once.
 int refuse_if_dead(Lock& lock, int result);

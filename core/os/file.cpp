@@ -82,6 +82,15 @@ int file_system_type(int fd, int64_t& type) {
   return error;
 }
 
+int file_system_type_beside(const char* path, int64_t& type) {
+  char directory[4096];
+  if (!directory_of(path, directory, sizeof directory)) return -ENAMETOOLONG;
+  struct statfs found {};
+  const int error = static_cast<int>(raw_syscall(SYS_statfs, as_arg(directory), as_arg(&found)));
+  type = static_cast<int64_t>(found.f_type) & UINT32_MAX;
+  return error;
+}
+
 bool is_supported(int64_t type) {
   switch (type) {
     case tmpfs_magic:

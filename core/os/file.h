@@ -40,6 +40,7 @@ bool is_same(const struct stat& a, const struct stat& b);
 
 // Whether processes of other machines, or nobody's kernel, may be behind the file system.
 int file_system_type(int fd, int64_t& type);
+int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
 bool is_supported(int64_t type);
 
 int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter

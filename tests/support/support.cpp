@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+extern "C" void __gcov_dump() __attribute__((weak));
+
 namespace support {
 
 int64_t now_ns() {
@@ -44,6 +46,7 @@ Child::Child(const std::function<int()>& body) {
     if (getppid() != parent) _exit(250);
     const int status = body();
     fflush(nullptr);
+    if (__gcov_dump != nullptr) __gcov_dump();  // a coverage build: _exit() would lose the counts
     _exit(status);
   }
 }
@@ -88,6 +91,14 @@ bool Child::is_asleep() const { return thread_state(pid_) == 'S'; }
 
 void Child::wait_until_asleep() const {
   wait_until([this] { return is_asleep(); });
+}
+
+void StartLine::open_for(unsigned participants) {
+  pthread_barrierattr_t attributes;
+  pthread_barrierattr_init(&attributes);
+  pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_barrier_init(&barrier_, &attributes, participants);
+  pthread_barrierattr_destroy(&attributes);
 }
 
 TempDir::TempDir(const std::string& parent) {

@@ -2,6 +2,7 @@
 // and a watchdog for each test.
 #pragma once
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -76,6 +77,16 @@ struct Flag {
   void wait() const {
     wait_until([this] { return raised(); });
   }
+};
+
+// Where many processes or threads start at once, without polling. For Shared<StartLine>.
+class StartLine {
+ public:
+  void open_for(unsigned participants);
+  void cross() { pthread_barrier_wait(&barrier_); }
+
+ private:
+  pthread_barrier_t barrier_;
 };
 
 // A fresh directory; on tmpfs by default. Removed, with what is in it, at the end.

@@ -19,10 +19,17 @@ add_worker() {
   names+=("$1")
   workers+=("$2")
 }
+python_worker() {
+  PYTHONPATH=$build/bindings/python/$python_tag exec /usr/bin/python3 -B "$here/worker.py" "$@"
+}
+lua_worker() {
+  LUA_CPATH="$build/bindings/lua/5.4/?.so" exec lua5.4 "$here/worker.lua" "$@"
+}
 add_worker C "$build/tools/demo/demo-worker-c"
 add_worker C++ "$build/tools/demo/demo-worker-cpp"
-[ ! -x "$build/tools/demo/worker-python" ] || add_worker Python "$build/tools/demo/worker-python"
-[ ! -x "$build/tools/demo/worker-lua" ] || add_worker Lua "$build/tools/demo/worker-lua"
+python_tag=$(/usr/bin/python3 -c 'import sys; print("cpython-%d%d" % sys.version_info[:2])' 2>/dev/null || true)
+[ ! -d "$build/bindings/python/$python_tag/shmutex" ] || add_worker Python python_worker
+[ ! -e "$build/bindings/lua/5.4/shmutex.so" ] || add_worker Lua lua_worker
 
 failures=0
 expected=0

@@ -156,9 +156,11 @@ int shmutex_timedlock(shmutex_t *m, int64_t timeout_ns);
 /* shmutex_timedlock() that can be told to notice signals.
  *
  *   how  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART too.
- *        A handler that runs before the wait begins is not noticed: check for what it did before, and wait in slices.
- *        Fair locks: the kernel hides signals in these waits, so an interruptible one sleeps in slices of 100 ms, returns
- *        EINTR at the end of each (possibly no handler ran), and gives up its place in the queue then.
+ *        A handler that runs just before the thread falls asleep cannot be told from one that ran before the call; lest it
+ *        be missed, a wait that lasts longer than a second returns EINTR about then, possibly without one: handle what
+ *        signals there were, and wait again.
+ *        Fair locks: the kernel hides signals in these waits, so an interruptible one sleeps for 100 ms at most, returns
+ *        EINTR then (possibly no handler ran), and gives up its place in the queue.
  *
  * Returns what shmutex_timedlock() does, or EINTR.
  */

@@ -1,0 +1,1 @@
+"""Turns raw rows into a summary, tables and plots."""

@@ -1,0 +1,50 @@
+"""A mutex for processes that may be killed at any instruction.
+
+    import shmutex
+
+    with shmutex.SharedMutex("/dev/shm/stock.lock"):
+        ...  # one thread of one process of this machine at a time
+
+If a process dies inside, by SIGKILL included, the kernel hands the lock on at once, and the next owner is told:
+OwnerDiedError, or its `recover` function is called. See help(shmutex.SharedMutex).
+"""
+
+from . import _shmutex
+
+_shmutex.check_interpreter()
+
+from . import _support  # noqa: E402
+from ._shmutex import SharedMutex, __version__, inspect, unlink  # noqa: E402
+from ._support import (  # noqa: E402
+    ACCEPT,
+    DeadlockError,
+    Info,
+    InvalidMutexError,
+    MutexError,
+    NotOwnerError,
+    NotRecoverableError,
+    Owner,
+    OwnerDiedError,
+    RemovedError,
+    configure_default_logging,
+)
+
+_support.start()
+
+__all__ = [
+    "ACCEPT",
+    "DeadlockError",
+    "Info",
+    "InvalidMutexError",
+    "MutexError",
+    "NotOwnerError",
+    "NotRecoverableError",
+    "Owner",
+    "OwnerDiedError",
+    "RemovedError",
+    "SharedMutex",
+    "__version__",
+    "configure_default_logging",
+    "inspect",
+    "unlink",
+]

@@ -1,0 +1,231 @@
+"""What the extension module calls and what is easier said in Python: exceptions, named tuples, recovery, the log."""
+
+import atexit
+import errno
+import logging
+import os
+import sys
+import threading
+from typing import Any, Callable, NamedTuple, NoReturn, Optional, Tuple, Union
+
+from . import _shmutex  # type: ignore[attr-defined]
+
+log = logging.getLogger("shmutex")
+
+
+class MutexError(OSError):
+    """A lock operation failed. `errno` says what, `filename` on which lock, and the message what to do about it."""
+
+    def __str__(self) -> str:
+        return self.strerror if isinstance(self.strerror, str) else super().__str__()
+
+
+class NotOwnerError(MutexError, RuntimeError):
+    """Only the thread that acquired the lock may release it, or say something about its data (EPERM)."""
+
+
+class DeadlockError(MutexError, RuntimeError):
+    """Waiting would never end: the calling thread has the lock already, or a cycle would close (EDEADLK)."""
+
+
+class OwnerDiedError(MutexError):
+    """The previous owner died inside, so the data may be half changed; the lock is not held (EOWNERDEAD)."""
+
+
+class NotRecoverableError(MutexError):
+    """Somebody gave the data up for lost with poison(); only unlink() ends this (ENOTRECOVERABLE)."""
+
+
+class RemovedError(MutexError):
+    """Somebody removed the lock with unlink(); close it and open it anew (EIDRM)."""
+
+
+class InvalidMutexError(MutexError, ValueError):
+    """This is no lock, or none that can be used from here or in this way.
+
+    EBADMSG: not a lock. EPROTONOSUPPORT: another format. EXDEV: in use in another PID namespace or boot. ESTALE: a
+    buffer from an earlier boot. EPROTOTYPE: recursive or fair is not what it was created with.
+    """
+
+
+for _each in (
+    MutexError,
+    NotOwnerError,
+    DeadlockError,
+    OwnerDiedError,
+    NotRecoverableError,
+    RemovedError,
+    InvalidMutexError,
+):
+    _each.__module__ = "shmutex"
+
+
+class Owner(NamedTuple):
+    """Who holds a lock."""
+
+    pid: int
+    tid: int
+
+
+class Info(NamedTuple):
+    """A snapshot of a lock, each field for itself: others may change the lock meanwhile."""
+
+    state: str
+    """'free', 'held', 'owner-died' (free, and the next owner is told), 'poisoned' or 'retired' (removed)"""
+    recursive: bool
+    fair: bool
+    waiters: bool
+    """somebody may be waiting"""
+    owner: Optional[Owner]
+    """None: nobody, or he cannot be named from here"""
+    depth: int
+    """how often the owner holds it"""
+    last_dead_tid: int
+    """the last owner known to have died inside; 0: none"""
+    token: int
+    """fencing token of the latest acquisition"""
+    contended: int
+    """acquisitions that had to wait"""
+    recoveries: int
+    """how often the data was declared repaired"""
+    same_boot: bool
+    same_pid_namespace: bool
+    links: int
+    """names of the file; of an open lock 0: its path leads elsewhere by now, because somebody used rm"""
+
+
+Owner.__module__ = Info.__module__ = "shmutex"
+
+
+class _Accept:
+    """The type of ACCEPT."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "shmutex.ACCEPT"
+
+    def __reduce__(self) -> str:
+        return "ACCEPT"
+
+
+_Accept.__module__ = "shmutex"
+ACCEPT = _Accept()
+
+Recover = Union[None, _Accept, Callable[[Any], object]]
+Name = Union[str, bytes]
+
+# What becomes of the lock: enum shmutex_verdict.
+LEAVE, REPAIRED, POISON = range(3)
+
+
+def check_recover(recover: object) -> None:
+    if recover is not None and recover is not ACCEPT and not callable(recover):
+        raise TypeError(f"recover must be None, shmutex.ACCEPT or a callable, not {type(recover).__name__}")
+
+
+def judge_death(mutex: Any, recover: Recover) -> int:
+    """The last owner died inside and the caller holds the lock now: says what is to become of it."""
+    name = mutex.path if mutex.path is not None else repr(mutex)
+    log.warning("%s: its owner (thread %d) died inside", name, mutex.info().last_dead_tid)
+    if recover is None:
+        log.warning("%s: nobody to repair it; released, still marked", name)
+        return LEAVE
+    if recover is ACCEPT:
+        log.warning("%s: accepted without repair", name)
+        return REPAIRED
+    assert callable(recover)
+    try:
+        answer = recover(mutex)
+    except BaseException as error:
+        log.warning("%s: its recovery function raised %r; released, still marked", name, error)
+        raise
+    if answer is False:
+        log.warning("%s: its recovery function gave it up; poisoned", name)
+        return POISON
+    log.warning("%s: repaired by its recovery function", name)
+    return REPAIRED
+
+
+def refuse_close(path: Optional[Name]) -> NoReturn:
+    raise MutexError(
+        errno.EBUSY, "The mutex cannot be closed while another thread is waiting for it, or recovering it.", path
+    )
+
+
+def refuse_unlink(path: Optional[Name]) -> NoReturn:
+    raise RemovedError(
+        errno.EIDRM, "The lock's file has been removed already; what its path names now is not this lock.", path
+    )
+
+
+def absolute_path(path: Name) -> Name:
+    return os.path.abspath(path)
+
+
+def reopen(cls: Any, path: Name, recursive: bool, fair: bool, recover: Recover) -> Any:
+    """Unpickles: the lock must still be there, or the two ends would silently have two locks."""
+    mutex = cls.__new__(cls)
+    _shmutex.SharedMutex.__init__(mutex, path, recursive=recursive, fair=fair, exist=True, recover=recover)
+    return mutex
+
+
+def reduce(
+    cls: Any, path: Optional[Name], recursive: bool, fair: bool, recover: Recover, state: Optional[dict]
+) -> Tuple[Any, ...]:
+    if path is None:
+        raise TypeError(
+            f"cannot pickle a {cls.__name__} in a buffer: pickle what the buffer was made from (the SharedMemory, "
+            "the file to map) and call from_buffer() on it at the other end"
+        )
+    return reopen, (cls, path, recursive, fair, recover), state or None
+
+
+def log_debug(what: str, name: object) -> None:
+    log.debug("%s: %s", name, what)
+
+
+def report_collected(name: object) -> None:
+    log.critical(
+        "%s: collected while its lock is held; it stays held until its owner ends, which will count as a death",
+        name,
+    )
+
+
+def report_held_at_exit() -> None:
+    for name in _shmutex.held_names():
+        log.critical("%s: the interpreter exits while its lock is held, which will count as a death", name)
+
+
+def configure_default_logging() -> None:
+    """Writes what the logger 'shmutex' says, from INFO on, to stderr: time, process, thread, level and message.
+
+    For programs that have no logging of their own. To see each open and close too:
+
+        logging.getLogger("shmutex").setLevel(logging.DEBUG)
+    """
+    if not any(isinstance(each, _DefaultHandler) for each in log.handlers):
+        handler = _DefaultHandler()
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s %(process)d %(threadName)s %(levelname)s %(name)s: %(message)s")
+        )
+        log.addHandler(handler)
+        log.propagate = False
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.INFO)
+
+
+configure_default_logging.__module__ = "shmutex"
+
+
+class _DefaultHandler(logging.StreamHandler):
+    pass
+
+
+def start() -> None:
+    _shmutex.connect(sys.modules[__name__])
+    ident = threading.main_thread().ident
+    assert ident is not None
+    _shmutex.set_main_thread(ident)
+    os.register_at_fork(after_in_child=_shmutex.after_fork)
+    atexit.register(report_held_at_exit)

@@ -1,0 +1,99 @@
+/* What the parts of the extension module share. All functions need the GIL, and say failure the CPython way: NULL or
+ * -1, with an exception set. */
+#ifndef SHMUTEX_PYTHON_BINDING_H
+#define SHMUTEX_PYTHON_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <shmutex/shmutex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One open lock. */
+typedef struct SharedMutex {
+  shmutex_t *handle;   /* NULL: closed, or never opened */
+  unsigned attributes; /* SHMUTEX_RECURSIVE | SHMUTEX_FAIR */
+  unsigned inside;     /* threads that are in a call on it without the GIL, or in its recovery function */
+  PyObject *path;      /* as the caller gave it, str or bytes; None for a buffer */
+  PyObject *absolute;  /* the same from the root, wherever the process goes meanwhile; None for a buffer */
+  PyObject *recover;   /* None, ACCEPT or a callable */
+  Py_buffer *view;     /* the buffer that the lock lies in; on the heap, since a Py_buffer may point into itself */
+  void *memory;        /* and where in it */
+} SharedMutex;
+
+typedef struct MutexObject {
+  PyObject_HEAD SharedMutex mutex;
+  PyObject *weak_references;
+  PyObject *attributes;                /* of instances of subclasses, and of those who like to attach things */
+  struct MutexObject *previous, *next; /* all that are open: see held_names() */
+} MutexObject;
+
+static inline SharedMutex *mutex_of(PyObject *self) { return &((MutexObject *)self)->mutex; }
+static inline MutexObject *object_of(SharedMutex *mutex) {
+  return (MutexObject *)(void *)((char *)mutex - offsetof(MutexObject, mutex));
+}
+
+/* The interpreter is being torn down: the binding's Python half may be gone. */
+static inline bool is_finalizing(void) {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing();
+#else
+  return _Py_IsFinalizing();
+#endif
+}
+
+/* acquire.c */
+PyObject *mutex_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *mutex_lock(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *mutex_enter(PyObject *self, PyObject *unused);
+PyObject *mutex_release(PyObject *self, PyObject *unused);
+PyObject *mutex_exit(PyObject *self, PyObject *const *args, Py_ssize_t count);
+int acquire_init(void);
+/* Waits as long as it takes, signals or not; judges a dead owner. */
+int mutex_acquire_uninterrupted(SharedMutex *mutex);
+/* Which thread runs Python's signal handlers. */
+void set_main_thread(unsigned long ident);
+
+/* condition.c: what threading.Condition asks of a lock */
+PyObject *mutex_release_save(PyObject *self, PyObject *unused);
+PyObject *mutex_acquire_restore(PyObject *self, PyObject *depth);
+PyObject *mutex_is_owned(PyObject *self, PyObject *unused);
+PyObject *mutex_at_fork_reinit(PyObject *self, PyObject *unused);
+
+/* lifetime.c */
+int mutex_init(PyObject *self, PyObject *args, PyObject *keywords);
+PyObject *mutex_from_buffer(PyObject *type, PyObject *args, PyObject *keywords);
+PyObject *mutex_close(PyObject *self, PyObject *unused);
+PyObject *mutex_unlink(PyObject *self, PyObject *unused);
+int mutex_traverse(PyObject *self, visitproc visit, void *arg);
+int mutex_clear(PyObject *self);
+void mutex_dealloc(PyObject *self);
+/* Names of the open locks that threads of this process hold. */
+PyObject *held_names(void);
+/* In a forked child: none of the parent's other threads is inside anything here. */
+void forget_other_threads(void);
+
+/* type.c */
+void tidy_docs(PyMethodDef *table);
+PyObject *make_type(const PyMethodDef *swig_methods);
+
+/* module.c */
+int add_functions(PyObject *module);
+
+/* support.c: the binding's Python half, shmutex/_support.py */
+int connect_support(PyObject *module);
+PyObject *call_support(const char *name, const char *format, ...);
+/* Raises the exception of a code, with the library's own sentence. by_path: the call was about a file, not a held lock.
+ */
+PyObject *raise_code(int code, PyObject *filename, bool by_path);
+PyObject *raise_closed(void);
+PyObject *info_object(const shmutex_info_t *info);
+PyObject *owner_object(const shmutex_info_t *info);
+
+/* From bindings/shmutex.i, for the other parts. */
+int settle_death(shmutex_t *handle, int verdict);
+const char *state_name(uint32_t state);
+unsigned attributes_of(int recursive, int fair);
+
+#endif

@@ -1,0 +1,15 @@
+# Configures and builds the library for aarch64, warnings being errors, and looks at what came out.
+file(REMOVE_RECURSE ${BINARY})
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "failed: ${ARGN}")
+  endif()
+endfunction()
+run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY} -G Ninja -D CMAKE_SYSTEM_NAME=Linux -D CMAKE_SYSTEM_PROCESSOR=aarch64
+    -D CMAKE_C_COMPILER=${CC} -D CMAKE_CXX_COMPILER=${CXX} -D SHMUTEX_WERROR=ON -D SHMUTEX_BUILD_TESTS=OFF)
+run(${CMAKE_COMMAND} --build ${BINARY})
+execute_process(COMMAND readelf -h ${BINARY}/capi/libshmutex.so OUTPUT_VARIABLE header)
+if(NOT header MATCHES "AArch64")
+  message(FATAL_ERROR "not a library for aarch64: ${header}")
+endif()

@@ -1,0 +1,177 @@
+// shmutex_error_detail() after each kind of failure: which file, what was found, what to do.
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <deque>
+
+#include "kit/calls.h"
+#include "kit/lock_page.h"
+#include "kit/namespaces.h"
+#include "kit/visitor.h"
+#include "support/support.h"
+
+namespace {
+
+using kit::Handle;
+using kit::LockPage;
+
+testing::AssertionResult detail_has(std::initializer_list<std::string> words) {
+  const std::string detail = shmutex_error_detail();
+  for (const std::string& word : words) {
+    if (detail.find(word) == std::string::npos) {
+      return testing::AssertionFailure() << '"' << word << "\" is not in: " << detail;
+    }
+  }
+  return testing::AssertionSuccess();
+}
+
+class Details : public testing::Test {
+ protected:
+  support::TempDir directory_;
+  const std::string path_ = directory_ / "lock";
+};
+
+TEST_F(Details, OfMissingAndExistingFiles) {
+  Handle lock;
+  EXPECT_EQ(lock.open(path_, SHMUTEX_MUST_EXIST), ENOENT);
+  EXPECT_TRUE(detail_has({path_}));
+  EXPECT_EQ(lock.open(directory_ / "missing/lock"), ENOENT);
+  EXPECT_TRUE(detail_has({directory_ / "missing/lock", "directory"}));
+  EXPECT_EQ(shmutex_unlink(path_.c_str(), 0), ENOENT);
+  EXPECT_TRUE(detail_has({path_}));
+  ASSERT_EQ(lock.open(path_), 0);
+  EXPECT_EQ(Handle(path_, SHMUTEX_MUST_CREATE).error(), EEXIST);
+  EXPECT_TRUE(detail_has({path_, "SHMUTEX_MUST_CREATE"}));
+}
+
+TEST_F(Details, OfWhatIsNoLockFile) {
+  kit::write_content(path_, "notes\n");
+  EXPECT_EQ(Handle(path_).error(), EBADMSG);
+  EXPECT_TRUE(detail_has({path_, "not a lock file", "6 bytes", "another path"}));
+  EXPECT_EQ(Handle(directory_.path()).error(), EINVAL);
+  EXPECT_TRUE(detail_has({directory_.path(), "regular file"}));
+  const std::string link = directory_ / "link";
+  ASSERT_EQ(symlink(path_.c_str(), link.c_str()), 0);
+  EXPECT_EQ(Handle(link).error(), ELOOP);
+  EXPECT_TRUE(detail_has({link, "symbolic link", "Name the file"}));
+}
+
+TEST_F(Details, OfOtherFormats) {
+  LockPage page;
+  page.header.version = 7;
+  page.write(path_);
+  EXPECT_EQ(Handle(path_).error(), EPROTONOSUPPORT);
+  EXPECT_TRUE(detail_has({path_, "format 7", "remove it"}));
+}
+
+TEST_F(Details, OfOtherAttributes) {
+  const Handle lock(path_, SHMUTEX_FAIR);
+  EXPECT_EQ(Handle(path_, SHMUTEX_RECURSIVE).error(), EPROTOTYPE);
+  EXPECT_TRUE(detail_has({path_, "fair", "recursive", "SHMUTEX_ANY_ATTR"}));
+}
+
+TEST_F(Details, OfAFileSystemThatElsewhereMayShare) {
+  Handle lock;
+  EXPECT_EQ(lock.open("/proc/self/comm"), ENOTSUP);
+  EXPECT_TRUE(detail_has({"/proc/self/comm", "/dev/shm"}));
+}
+
+TEST_F(Details, OfAnotherWorldsUsers) {
+  SKIP_WITHOUT_NAMESPACES();
+  kit::Visitor other(directory_.path(), path_);
+  ASSERT_EQ(other.go_and_see(), 0);
+  EXPECT_EQ(Handle(path_).error(), EXDEV);
+  EXPECT_TRUE(detail_has({path_, "PID namespace", "Give each its own"}));
+}
+
+TEST_F(Details, OfAcquisitions) {
+  const Handle lock(path_);
+  const std::string owner = std::to_string(getpid());
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  EXPECT_EQ(shmutex_trylock(lock), EBUSY);
+  EXPECT_TRUE(detail_has({path_, owner}));
+  EXPECT_EQ(shmutex_lock(lock), EDEADLK);
+  EXPECT_TRUE(detail_has({path_, "Release it", "SHMUTEX_RECURSIVE"}));
+  support::Child other([&] {
+    CHILD_REQUIRE(shmutex_timedlock(lock, 0) == ETIMEDOUT);
+    CHILD_REQUIRE(detail_has({path_, owner}));
+    CHILD_REQUIRE(shmutex_unlock(lock) == EPERM);
+    CHILD_REQUIRE(detail_has({path_, owner}));
+    CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == EBUSY);
+    CHILD_REQUIRE(detail_has({path_, owner, "not removed"}));
+    return 0;
+  });
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(shmutex_close(lock), EBUSY);
+  EXPECT_TRUE(detail_has({path_, owner, "Release it"}));
+  EXPECT_EQ(shmutex_consistent(lock), EINVAL);
+  EXPECT_TRUE(detail_has({path_}));
+}
+
+TEST_F(Details, OfADeadOwner) {
+  const Handle lock(path_);
+  support::Child owner([&] {
+    shmutex_lock(lock);
+    _exit(0);
+    return 0;
+  });
+  const std::string dead = std::to_string(owner.pid());
+  owner.wait();
+  ASSERT_EQ(shmutex_lock(lock), EOWNERDEAD);
+  EXPECT_TRUE(detail_has({path_, dead, "shmutex_consistent()"}));
+}
+
+TEST_F(Details, OfPoisonedAndRemovedLocks) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  ASSERT_EQ(shmutex_poison(lock), 0);
+  ASSERT_EQ(shmutex_unlock(lock), 0);
+  EXPECT_EQ(shmutex_lock(lock), ENOTRECOVERABLE);
+  EXPECT_TRUE(detail_has({path_, "poisoned", "shmutex_unlink()"}));
+  ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
+  EXPECT_EQ(shmutex_lock(lock), EIDRM);
+  EXPECT_TRUE(detail_has({path_, "removed", "open the lock anew"}));
+}
+
+TEST_F(Details, OfTooManyLocksNamesTheOneThatWasRefused) {
+  std::deque<Handle> held;
+  int result = 0;
+  while (result == 0) {
+    held.emplace_back(path_ + std::to_string(held.size()));
+    ASSERT_EQ(held.back().error(), 0);
+    result = shmutex_lock(held.back());
+  }
+  EXPECT_EQ(result, ENOLCK);
+  EXPECT_TRUE(detail_has({path_ + std::to_string(held.size() - 1), "1024"}));
+}
+
+TEST_F(Details, OfMemoryThatHoldsNoLock) {
+  alignas(SHMUTEX_ALIGN) unsigned char memory[SHMUTEX_SIZE] = {};
+  Handle lock;
+  EXPECT_EQ(lock.attach(memory, sizeof memory), EBADMSG);
+  EXPECT_TRUE(detail_has({"shmutex_init()", "SHMUTEX_INIT_ONCE"}));
+  EXPECT_EQ(lock.attach(memory, SHMUTEX_SIZE - 1), EINVAL);
+  EXPECT_TRUE(detail_has({"191", "192"}));
+  EXPECT_EQ(lock.attach(memory + 8, SHMUTEX_SIZE), EINVAL);
+  EXPECT_TRUE(detail_has({"aligned", "64"}));
+}
+
+TEST_F(Details, OfPermissionsDenied) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  const Handle mine(path_);
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
+  support::Child nobody([&] {
+    CHILD_REQUIRE(setuid(65534) == 0);
+    CHILD_REQUIRE(Handle(directory_ / "new").error() == EACCES);
+    CHILD_REQUIRE(detail_has({directory_ / "new", "permissions"}));
+    // Its parent's handle it has all the same; a name it may not open anew.
+    CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == EACCES);
+    CHILD_REQUIRE(detail_has({path_, "permissions"}));
+    return 0;
+  });
+  EXPECT_EQ(nobody.wait(), 0);
+  EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+}
+
+}  // namespace

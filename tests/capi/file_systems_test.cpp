@@ -1,0 +1,266 @@
+// File systems: full ones, unsuitable ones, overlays, and life without /proc.
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "kit/calls.h"
+#include "kit/lock_page.h"
+#include "kit/namespaces.h"
+#include "kit/visitor.h"
+#include "support/support.h"
+
+namespace {
+
+using kit::Handle;
+using kit::LockPage;
+using support::Child;
+
+// Each test runs in a child with mounts of its own; what it expects, the child's exit status tells.
+class FileSystems : public testing::Test {
+ protected:
+  void SetUp() override {
+    SKIP_WITHOUT_NAMESPACES();
+    ASSERT_EQ(mkdir(mount_.c_str(), 0700), 0);
+  }
+
+  void in_mount_namespace(const std::function<int()>& body) {
+    Child child([&] {
+      CHILD_REQUIRE(kit::enter_mount_namespace());
+      return body();
+    });
+    EXPECT_EQ(child.wait(), 0);
+  }
+
+  // The state of the file system matters, not which error stands first: an error, and nothing left.
+  static int expect_not_supported(const std::string& directory) {
+    const std::string path = directory + "/lock";
+    shmutex_t* m = nullptr;
+    const int result = CALL(shmutex_open(&m, path.c_str(), 0, 0));
+    if (result != ENOTSUP) fprintf(stderr, "%s: %d, %s\n", directory.c_str(), result, shmutex_error_detail());
+    const bool empty = kit::names_in(directory).empty();
+    if (!empty) fprintf(stderr, "%s: something was left\n", directory.c_str());
+    return result == ENOTSUP && empty && !HasFailure() ? 0 : 1;
+  }
+
+  support::TempDir directory_;
+  const std::string mount_ = directory_ / "mount";
+};
+
+TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "size=64k"));
+    const std::string ballast = mount_ + "/ballast";
+    const int fd = open(ballast.c_str(), O_CREAT | O_WRONLY, 0600);
+    const std::string chunk(4096, 'x');
+    while (write(fd, chunk.data(), chunk.size()) > 0) {
+    }
+    close(fd);
+    const size_t descriptors = kit::open_descriptors();
+    for (int i = 0; i < 100; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOSPC);
+    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    CHILD_REQUIRE(kit::open_descriptors() == descriptors);
+    CHILD_REQUIRE(unlink(ballast.c_str()) == 0);
+    const Handle lock(mount_ + "/lock");
+    CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, TmpfsOutOfInodesIsNoticedAtOpen) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "nr_inodes=2"));
+    CHILD_REQUIRE(Handle(mount_ + "/first").error() == 0);
+    CHILD_REQUIRE(Handle(mount_ + "/second").error() == ENOSPC);
+    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, LockOnATmpfsFilledLaterGoesOn) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "size=64k"));
+    const Handle lock(mount_ + "/lock");
+    const int fd = open((mount_ + "/ballast").c_str(), O_CREAT | O_WRONLY, 0600);
+    const std::string chunk(4096, 'x');
+    while (write(fd, chunk.data(), chunk.size()) > 0) {
+    }
+    close(fd);
+    CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == 0);
+    CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == 0);
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, ReadOnlyFileSystem) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_));
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == 0);
+    CHILD_REQUIRE(mount(nullptr, mount_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+    CHILD_REQUIRE(Handle(mount_ + "/new").error() == EROFS);
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EROFS);
+    CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == EROFS);
+    CHILD_REQUIRE(kit::inspect(mount_ + "/lock").state == SHMUTEX_STATE_FREE);
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, RamfsIsRefusedAndNothingIsLeft) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("ramfs", mount_));
+    return expect_not_supported(mount_);
+  });
+}
+
+TEST_F(FileSystems, ExistingLockOnRamfsIsRefusedAndStays) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("ramfs", mount_));
+    LockPage().write(mount_ + "/lock");
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOTSUP);
+    CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == ENOTSUP);
+    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, HugetlbfsIsRefusedAndNothingIsLeft) {
+  bool known = true;
+  {
+    Child child([&] { return kit::enter_mount_namespace() && kit::mount_new("hugetlbfs", mount_) ? 0 : 1; });
+    known = child.wait() == 0;
+  }
+  if (!known) GTEST_SKIP() << "this kernel has no hugetlbfs";
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(kit::mount_new("hugetlbfs", mount_));
+    return expect_not_supported(mount_);
+  });
+}
+
+TEST_F(FileSystems, ProcIsRefused) {
+  EXPECT_EQ(CALL(Handle("/proc/self/comm").error()), ENOTSUP);
+  EXPECT_EQ(CALL(shmutex_unlink("/proc/self/comm", 0)), ENOTSUP);
+  EXPECT_NE(CALL(Handle("/proc/lock").error()), 0);
+}
+
+// An overlay's mapping does not keep the description of the file that was opened.
+class Overlay : public FileSystems {
+ protected:
+  bool mount_overlay() {
+    for (const char* name : {"lower", "upper", "work"}) {
+      if (mkdir((base_ + "/" + name).c_str(), 0700) != 0) return false;
+    }
+    return kit::mount_new(
+        "overlay", mount_, ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str());
+  }
+
+  const std::string base_ = directory_.path();
+};
+
+TEST_F(Overlay, LockIsOneForAllAndItsUsersAreSeen) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    const Handle lock(path);
+    CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
+    Child other([&] {
+      const Handle its(path);
+      CHILD_REQUIRE(shmutex_trylock(its) == EBUSY);
+      return 0;
+    });
+    CHILD_REQUIRE(other.wait() == 0);
+    // The live-user lock, seen by somebody who is not the library.
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    struct flock probe {};
+    probe.l_type = F_WRLCK;
+    probe.l_whence = SEEK_SET;
+    probe.l_len = 1;
+    CHILD_REQUIRE(fcntl(fd, F_OFD_GETLK, &probe) == 0 && probe.l_type == F_RDLCK);
+    close(fd);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, ManyOpensAndClosesLeakNoDescriptor) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    CHILD_REQUIRE(Handle(path).error() == 0);
+    const size_t descriptors = kit::open_descriptors();
+    const size_t mappings = kit::mappings();
+    for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(Handle(path).error() == 0);
+    CHILD_REQUIRE(kit::open_descriptors() == descriptors);
+    CHILD_REQUIRE(kit::mappings() == mappings);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, OtherWorldIsRefusedWhileSomebodyLivesAndTakenOverAfter) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    kit::Visitor other(directory_.path(), path);
+    CHILD_REQUIRE(other.go_and_see() == 0);
+    CHILD_REQUIRE(Handle(path).error() == EXDEV);
+    other.kill();
+    const Handle lock(path);
+    CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == EOWNERDEAD);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, LockOfTheLowerLayerIsUsedAndRemoved) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mkdir((base_ + "/lower").c_str(), 0700) == 0);
+    LockPage().write(base_ + "/lower/lock");
+    CHILD_REQUIRE(mkdir((base_ + "/upper").c_str(), 0700) == 0 && mkdir((base_ + "/work").c_str(), 0700) == 0);
+    CHILD_REQUIRE(kit::mount_new(
+        "overlay", mount_, ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str()));
+    const std::string path = mount_ + "/lock";
+    const Handle first(path);
+    const Handle second(path);
+    CHILD_REQUIRE(first.error() == 0 && second.error() == 0);
+    CHILD_REQUIRE(shmutex_lock(first) == 0 && shmutex_is_owned(second) == 1 && shmutex_unlock(second) == 0);
+    CHILD_REQUIRE(shmutex_unlink(path.c_str(), 0) == 0);
+    CHILD_REQUIRE(shmutex_lock(first) == EIDRM);
+    CHILD_REQUIRE(kit::names_in(mount_).empty());
+    return 0;
+  });
+}
+
+TEST_F(FileSystems, MissingProcIsReportedAndNothingIsCreated) {
+  const std::string path = directory_ / "lock";
+  Child child([&] {
+    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_new("tmpfs", "/proc"));
+    execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
+    return 1;
+  });
+  EXPECT_EQ(child.wait(), ENOSYS);
+  EXPECT_EQ(kit::inode_of(path), 0u);
+}
+
+TEST_F(FileSystems, MissingBootIdIsReported) {
+  const std::string path = directory_ / "lock";
+  Child child([&] {
+    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_over("/dev/null", "/proc/sys/kernel/random/boot_id"));
+    execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
+    return 1;
+  });
+  EXPECT_EQ(child.wait(), ENOSYS);
+  EXPECT_EQ(kit::inode_of(path), 0u);
+}
+
+TEST_F(FileSystems, LocksOnADiskWork) {
+  const support::TempDir disk("/var/tmp");
+  const Handle lock(disk / "lock");
+  struct statfs found {};
+  ASSERT_EQ(statfs(disk.path().c_str(), &found), 0);
+  ASSERT_EQ(lock.error(), 0) << std::hex << found.f_type << " " << shmutex_error_detail();
+  EXPECT_EQ(shmutex_lock(lock), 0);
+  EXPECT_EQ(shmutex_unlock(lock), 0);
+  EXPECT_EQ(shmutex_unlink((disk / "lock").c_str(), 0), 0);
+}
+
+}  // namespace

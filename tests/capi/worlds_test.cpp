@@ -1,0 +1,325 @@
+// Other boots and other PID namespaces: refused while their processes live, taken over in place when they are gone.
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <deque>
+
+#include "kit/calls.h"
+#include "kit/lock_page.h"
+#include "kit/namespaces.h"
+#include "kit/visitor.h"
+#include "support/support.h"
+
+namespace {
+
+using kit::Handle;
+using kit::info_of;
+using kit::LockPage;
+using kit::Visitor;
+using support::Child;
+using support::Flag;
+using support::Shared;
+
+struct Progress {
+  Flag ready;
+  Flag go;
+  std::atomic<int> inside{0};
+  std::atomic<int> overlaps{0};
+  std::atomic<int> heard{0};  // acquisitions that returned EOWNERDEAD
+  std::atomic<int> done{0};
+};
+
+class Worlds : public testing::Test {
+ protected:
+  void SetUp() override { SKIP_WITHOUT_NAMESPACES(); }
+
+  // A process with another boot id.
+  Visitor visitor() { return Visitor(directory_.path(), path_); }
+
+  // A process in a PID namespace of its own, of which it is process 1. It opens the lock, locks it if asked, and stays.
+  Child other_pid_namespace(bool lock_it) {
+    Child child([=, this] {
+      CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
+      const pid_t first = kit::fork_running([=, this] {
+        CHILD_REQUIRE(getpid() == 1);
+        const Handle lock(path_);
+        CHILD_REQUIRE(lock.error() == 0);
+        if (lock_it) {
+          CHILD_REQUIRE(shmutex_lock(lock) == 0);
+        }
+        progress_->ready.raise();
+        progress_->go.wait();
+        _exit(0);
+        return 0;
+      });
+      return kit::wait_for(first);
+    });
+    progress_->ready.wait();
+    return child;
+  }
+
+  // What a user does, many times over.
+  int use_lock(shmutex_t* lock, int rounds) {
+    for (int i = 0; i < rounds; ++i) {
+      const int result = shmutex_lock(lock);
+      if (result == EOWNERDEAD) {
+        ++progress_->heard;
+        CHILD_REQUIRE(shmutex_consistent(lock) == 0);
+      } else {
+        CHILD_REQUIRE(result == 0);
+      }
+      if (progress_->inside.fetch_add(1) != 0) ++progress_->overlaps;
+      progress_->inside.fetch_sub(1);
+      CHILD_REQUIRE(shmutex_unlock(lock) == 0);
+    }
+    return 0;
+  }
+
+  // Many processes open the stale file at once.
+  void expect_one_lock_after_concurrent_takeover(const LockPage& page, int expected_news) {
+    for (int round = 0; round < 5; ++round) {
+      page.write(path_);
+      const uint64_t inode = kit::inode_of(path_);
+      new (&*progress_) Progress;
+      std::deque<Child> users;
+      for (int i = 0; i < 24; ++i) {
+        users.emplace_back([&] {
+          progress_->go.wait();
+          const Handle lock(path_);
+          CHILD_REQUIRE(lock.error() == 0);
+          CHILD_REQUIRE(use_lock(lock, 20) == 0);
+          ++progress_->done;
+          // Nobody leaves before all have been there: else the file could not be told from an unused one.
+          support::wait_until([&] { return progress_->done == 24; });
+          return 0;
+        });
+      }
+      progress_->go.raise();
+      for (Child& user : users) EXPECT_EQ(user.wait(), 0);
+      EXPECT_EQ(progress_->overlaps, 0);
+      EXPECT_EQ(progress_->heard, expected_news);
+      EXPECT_EQ(kit::inode_of(path_), inode);
+      const Handle lock(path_);
+      EXPECT_EQ(shmutex_token(lock), page.line.token + 24u * 20u);
+    }
+  }
+
+  support::TempDir directory_;
+  const std::string path_ = directory_ / "lock";
+  Shared<Progress> progress_;
+};
+
+TEST_F(Worlds, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
+  Visitor other = visitor();
+  ASSERT_EQ(other.go_and_see(), 0);
+  other.unlock();
+  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+  EXPECT_EQ(CALL(Handle(path_).error()), EXDEV);
+  EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), EXDEV);
+  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+  other.kill();
+  const Handle lock(path_);
+  EXPECT_EQ(lock.error(), 0);
+  EXPECT_EQ(info_of(lock).same_boot, 1u);
+  EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+TEST_F(Worlds, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
+  Visitor other = visitor();
+  ASSERT_EQ(other.go_and_see(), 0);
+  other.kill();
+  const uint64_t inode = kit::inode_of(path_);
+  const Handle lock(path_);
+  ASSERT_EQ(lock.error(), 0);
+  EXPECT_EQ(kit::inode_of(path_), inode);
+  EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
+  EXPECT_EQ(shmutex_consistent(lock), 0);
+  EXPECT_EQ(shmutex_unlock(lock), 0);
+  EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+TEST_F(Worlds, OtherBootIsRefusedWhileOursIsOpen) {
+  Handle lock(path_);
+  ASSERT_EQ(lock.error(), 0);
+  Visitor refused = visitor();
+  EXPECT_EQ(refused.go_and_see(), EXDEV);
+  EXPECT_EQ(shmutex_lock(lock), 0);
+  lock.close();
+  Visitor admitted = visitor();
+  EXPECT_EQ(admitted.go_and_see(), 0);
+}
+
+TEST_F(Worlds, OtherPidNamespaceIsRefusedWhileItLivesAndTakenOverAfter) {
+  Child other = other_pid_namespace(true);
+  EXPECT_EQ(kit::inspect(path_).same_boot, 1u);
+  EXPECT_EQ(kit::inspect(path_).same_pid_namespace, 0u);
+  EXPECT_EQ(kit::inspect(path_).owner_tid, 0);
+  EXPECT_EQ(CALL(Handle(path_).error()), EXDEV);
+  EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), EXDEV);
+  progress_->go.raise();
+  EXPECT_EQ(other.wait(), 0);
+  const Handle lock(path_);
+  ASSERT_EQ(lock.error(), 0);
+  EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
+}
+
+TEST_F(Worlds, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
+  Child other = other_pid_namespace(false);
+  progress_->go.raise();
+  EXPECT_EQ(other.wait(), 0);
+  const Handle lock(path_);
+  ASSERT_EQ(lock.error(), 0);
+  EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+TEST_F(Worlds, OursIsRefusedInAnotherPidNamespace) {
+  Child holder([&] {
+    const Handle lock(path_);
+    CHILD_REQUIRE(shmutex_lock(lock) == 0);
+    progress_->ready.raise();
+    for (;;) support::sleep_ms(1000);
+    return 0;
+  });
+  progress_->ready.wait();
+  Child other([&] {
+    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
+    return kit::wait_for(kit::fork_running([&] {
+      CHILD_REQUIRE(Handle(path_).error() == EXDEV);
+      CHILD_REQUIRE(Handle(path_, SHMUTEX_MUST_EXIST | SHMUTEX_ANY_ATTR).error() == EXDEV);
+      return 0;
+    }));
+  });
+  EXPECT_EQ(other.wait(), 0);
+  const Handle lock(path_);
+  ASSERT_EQ(lock.error(), 0);
+  EXPECT_EQ(shmutex_trylock(lock), EBUSY);
+}
+
+TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
+  alignas(SHMUTEX_ALIGN) unsigned char memory[SHMUTEX_SIZE];
+  ASSERT_EQ(shmutex_init(memory, sizeof memory, 0), 0);
+  Child child([&] {
+    const Handle inherited(path_);
+    Handle buffer;
+    CHILD_REQUIRE(inherited.error() == 0);
+    CHILD_REQUIRE(buffer.attach(memory, sizeof memory) == 0);
+    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
+    const int status = kit::wait_for(kit::fork_running([&] {
+      for (shmutex_t* const lock : {inherited.get(), buffer.get()}) {
+        CHILD_REQUIRE(CALL(shmutex_lock(lock)) == EXDEV);
+        CHILD_REQUIRE(CALL(shmutex_trylock(lock)) == EXDEV);
+        CHILD_REQUIRE(CALL(shmutex_timedlock(lock, 0)) == EXDEV);
+        CHILD_REQUIRE(CALL(shmutex_is_owned(lock)) == 0);
+        CHILD_REQUIRE(CALL(shmutex_unlock(lock)) != 0);
+      }
+      CHILD_REQUIRE(Handle(path_).error() == EXDEV);
+      // What is opened after the fork works, for the child and its own children.
+      const std::string fresh = directory_ / "fresh";
+      const Handle lock(fresh);
+      CHILD_REQUIRE(lock.error() == 0);
+      for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
+      CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
+        CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
+        CHILD_REQUIRE(shmutex_lock(lock) == 0);
+        return 0;
+      })) == 0);
+      CHILD_REQUIRE(shmutex_lock(lock) == EOWNERDEAD);
+      CHILD_REQUIRE(shmutex_consistent(lock) == 0 && shmutex_unlock(lock) == 0);
+      CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
+      return testing::Test::HasFailure() ? 1 : 0;
+    }));
+    CHILD_REQUIRE(status == 0);
+    CHILD_REQUIRE(shmutex_lock(inherited) == 0);  // the parent has not moved
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Worlds, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
+  Child child([&] {
+    const Handle lock(path_);
+    CHILD_REQUIRE(shmutex_lock(lock) == 0);
+    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
+    CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
+      CHILD_REQUIRE(shmutex_is_owned(lock) == 0);
+      CHILD_REQUIRE(shmutex_unlock(lock) != 0);
+      return 0;
+    })) == 0);
+    CHILD_REQUIRE(shmutex_is_owned(lock) == 1);
+    CHILD_REQUIRE(shmutex_unlock(lock) == 0);
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Worlds, ConcurrentTakeoverOfAnUnusedStaleFileEndsOnOneLock) {
+  expect_one_lock_after_concurrent_takeover(LockPage().of_another_boot(), 0);
+}
+
+TEST_F(Worlds, ConcurrentTakeoverAfterADeathInsideTellsExactlyOne) {
+  LockPage page;
+  page.line.word = 12345;
+  expect_one_lock_after_concurrent_takeover(page.of_another_boot(), 1);
+  expect_one_lock_after_concurrent_takeover(LockPage(page).of_another_pid_namespace(), 1);
+}
+
+TEST_F(Worlds, ConcurrentTakeoverWhileSomebodyLivesIsRefusedToAll) {
+  Visitor other = visitor();
+  ASSERT_EQ(other.go_and_see(), 0);
+  std::deque<Child> users;
+  for (int i = 0; i < 24; ++i) users.emplace_back([&] { return Handle(path_).error(); });
+  for (Child& user : users) EXPECT_EQ(user.wait(), EXDEV);
+  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+  EXPECT_EQ(kit::inspect(path_).state, static_cast<uint32_t>(SHMUTEX_STATE_HELD));
+  other.kill();
+  users.clear();
+  for (int i = 0; i < 24; ++i) {
+    users.emplace_back([&] {
+      const Handle lock(path_);
+      CHILD_REQUIRE(lock.error() == 0);
+      CHILD_REQUIRE(use_lock(lock, 20) == 0);
+      ++progress_->done;
+      support::wait_until([&] { return progress_->done == 24; });
+      return 0;
+    });
+  }
+  for (Child& user : users) EXPECT_EQ(user.wait(), 0);
+  EXPECT_EQ(progress_->heard, 1);
+  EXPECT_EQ(progress_->overlaps, 0);
+}
+
+// Two worlds want the file at once: one gets it, the other is refused, and never do both use it.
+TEST_F(Worlds, WorldsThatRaceForAFileNeverShareIt) {
+  for (int round = 0; round < 5; ++round) {
+    new (&*progress_) Progress;
+    unlink(path_.c_str());
+    std::deque<Visitor> visitors;
+    std::deque<Child> ours;
+    for (int i = 0; i < 4; ++i) {
+      visitors.push_back(visitor());
+      ours.emplace_back([&] {
+        progress_->go.wait();
+        const Handle lock(path_);
+        CHILD_REQUIRE(lock.error() == 0 || lock.error() == EXDEV);
+        if (lock.error() == 0) ++progress_->inside;
+        ++progress_->done;
+        progress_->ready.wait();
+        return 0;
+      });
+    }
+    progress_->go.raise();
+    for (Visitor& each : visitors) each.go();
+    // Whoever got it stays. The visitors queue for the lock, too: the first answer of one that was admitted is his.
+    support::wait_until([&] { return progress_->done == 4; });
+    if (progress_->inside != 0) {
+      for (Visitor& each : visitors) EXPECT_EQ(each.result(), EXDEV);
+    } else {
+      EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+    }
+    progress_->ready.raise();
+    for (Child& child : ours) EXPECT_EQ(child.wait(), 0);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,124 @@
+// The file system calls that lock files are made of.
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "support/support.h"
+
+namespace shmutex::file {
+namespace {
+
+class File : public testing::Test {
+ protected:
+  Descriptor open_new() {
+    Descriptor fd;
+    EXPECT_EQ(open_exclusively(path_.c_str(), fd), 0);
+    return fd;
+  }
+  Descriptor open_again() {
+    Descriptor fd;
+    EXPECT_EQ(open_existing(path_.c_str(), true, fd), 0);
+    return fd;
+  }
+
+  support::TempDir directory_;
+  const std::string path_ = directory_ / "file";
+};
+
+TEST_F(File, DescriptorIsClosedOnceAndMoved) {
+  int number = -1;
+  {
+    Descriptor fd = open_new();
+    number = fd.get();
+    Descriptor moved(std::move(fd));
+    EXPECT_EQ(fd.get(), -1);
+    EXPECT_EQ(moved.get(), number);
+    EXPECT_EQ(fcntl(number, F_GETFD), FD_CLOEXEC);
+  }
+  EXPECT_EQ(fcntl(number, F_GETFD), -1);
+}
+
+TEST_F(File, UnnamedFileGetsANameOnce) {
+  Descriptor fd;
+  ASSERT_EQ(open_unnamed(path_.c_str(), fd), 0);
+  struct stat status {};
+  EXPECT_EQ(status_of_name(path_.c_str(), status), -ENOENT);
+  EXPECT_EQ(give_name(fd.get(), path_.c_str()), 0);
+  EXPECT_EQ(status_of_name(path_.c_str(), status), 0);
+  struct stat own {};
+  EXPECT_EQ(file::status(fd.get(), own), 0);
+  EXPECT_TRUE(is_same(status, own));
+  EXPECT_EQ(give_name(fd.get(), path_.c_str()), -EEXIST);
+}
+
+TEST_F(File, ExclusiveOpenIsExclusive) {
+  const Descriptor fd = open_new();
+  Descriptor second;
+  EXPECT_EQ(open_exclusively(path_.c_str(), second), -EEXIST);
+}
+
+TEST_F(File, ShortReadsAreErrors) {
+  const Descriptor fd = open_new();
+  char bytes[8] = "1234567";
+  ASSERT_EQ(write_at(fd.get(), bytes, sizeof bytes, 0), 0);
+  EXPECT_EQ(read_at(fd.get(), bytes, sizeof bytes, 0), 0);
+  EXPECT_EQ(read_at(fd.get(), bytes, sizeof bytes, 1), -EIO);
+  EXPECT_EQ(read_at(fd.get(), bytes, sizeof bytes, 100), -EIO);
+}
+
+TEST_F(File, HoldsBelongToTheOpenFile) {
+  const Descriptor a = open_new();
+  const Descriptor b = open_again();
+  Hold seen = Hold::none;
+  EXPECT_EQ(hold(a.get(), 0, Hold::shared), 0);
+  EXPECT_EQ(hold(b.get(), 0, Hold::shared), 0);
+  EXPECT_EQ(hold(b.get(), 0, Hold::exclusive), -EAGAIN);
+  EXPECT_EQ(seen_by_others(b.get(), 0, seen), 0);
+  EXPECT_EQ(seen, Hold::shared);
+  EXPECT_EQ(hold(a.get(), 0, Hold::none), 0);
+  EXPECT_EQ(hold(b.get(), 0, Hold::exclusive), 0);
+  EXPECT_EQ(seen_by_others(a.get(), 0, seen), 0);
+  EXPECT_EQ(seen, Hold::exclusive);
+  EXPECT_EQ(seen_by_others(a.get(), 1, seen), 0);
+  EXPECT_EQ(seen, Hold::none);
+}
+
+TEST_F(File, PatienceEnds) {
+  const Descriptor a = open_new();
+  const Descriptor b = open_again();
+  ASSERT_EQ(hold(a.get(), 0, Hold::exclusive), 0);
+  const int64_t deadline = now_ns() + 30 * millisecond;
+  EXPECT_EQ(hold_patiently(b.get(), 0, Hold::exclusive, deadline), -EAGAIN);
+  EXPECT_GE(now_ns(), deadline);
+  ASSERT_EQ(hold(a.get(), 0, Hold::none), 0);
+  EXPECT_EQ(hold_patiently(b.get(), 0, Hold::exclusive, 0), 0);
+}
+
+TEST_F(File, SymbolicLinksAreNotOpened) {
+  ASSERT_EQ(symlink("/dev/null", path_.c_str()), 0);
+  Descriptor fd;
+  EXPECT_EQ(open_existing(path_.c_str(), true, fd), -ELOOP);
+}
+
+TEST_F(File, KnownFileSystemsOnly) {
+  const Descriptor fd = open_new();
+  int64_t type = 0;
+  ASSERT_EQ(file_system_type(fd.get(), type), 0);
+  EXPECT_EQ(type, 0x01021994);
+  for (const int64_t supported : {0x01021994, 0xEF53, 0x58465342, 0x2FC12FC1, 0x794C7630}) {
+    EXPECT_TRUE(is_supported(supported)) << supported;
+  }
+  EXPECT_TRUE(is_supported(0x9123683E));
+  EXPECT_TRUE(is_supported(0xF2F52010));
+  // NFS, CIFS, SMB2, FUSE, 9p, Ceph, hugetlbfs, ramfs, proc.
+  for (const int64_t other : {0x6969, 0x65735546, 0x01021997, 0x00c36400, 0x9fa0}) EXPECT_FALSE(is_supported(other));
+  for (const int64_t other : {0xFF534D42, 0xFE534D42, 0x958458f6, 0x858458f6}) EXPECT_FALSE(is_supported(other));
+}
+
+}  // namespace
+}  // namespace shmutex::file

@@ -1,0 +1,59 @@
+// The workers of the random killer, and the memory they share with it.
+//
+// Under each lock lie two numbers, the second a function of the first; a worker changes one, then the other, so that who
+// is killed inside leaves them apart, and `entered`, which names who is inside. From that follows what is wrong:
+//   missed    acquired with 0, and the numbers are apart or somebody never left
+//   invented  more EOWNERDEAD told than there were ends of a worker on its way in, inside, or on its way out
+#pragma once
+
+#include <pthread.h>
+#include <shmutex/shmutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+namespace crash {
+
+constexpr int lock_count = 8;
+constexpr int slot_count = 4096;
+
+enum class Phase : uint8_t { outside, on_the_way, inside };
+
+// One thread's life. Claimed once; used again only after all others.
+struct Slot {
+  std::atomic<int> pid, tid;
+  std::atomic<Phase> phase[lock_count];
+  std::atomic<int64_t> since[lock_count];  // when the current call began; 0: in none
+};
+
+struct Guarded {
+  std::atomic<uint64_t> number, shadow;
+  std::atomic<int> entered;
+  std::atomic<uint64_t> acquired, deaths_told, deaths_possible;
+};
+
+struct Board {
+  std::atomic<bool> stop;
+  std::atomic<uint64_t> next_slot, missed, invented, failed;
+  std::atomic<int> first_failure;
+  std::atomic<int> first_failed_operation;
+  std::atomic<uint64_t> forks, execs, threads;
+  Guarded guarded[lock_count];
+  Slot slots[slot_count];
+  struct alignas(SHMUTEX_ALIGN) Buffer {
+    unsigned char bytes[SHMUTEX_SIZE];
+  } buffers[2];
+};
+
+Board* map_board(const std::string& directory);  // shared by all who name the same directory
+
+std::string lock_path(const std::string& directory, int lock);
+bool is_in_buffer(int lock);
+unsigned attributes_of(int lock);
+shmutex_t* open_lock(Board& board, const std::string& directory, int lock);
+
+// Never returns before board.stop is set, unless killed.
+int hammer(const std::string& directory, uint64_t seed);
+
+}  // namespace crash

@@ -1,0 +1,79 @@
+// Recursive and fair locks in files, and all kinds in memory that the processes brought.
+#include "every_instruction.h"
+
+namespace crash {
+namespace {
+
+using enum Operation;
+using enum Start;
+using enum Ground;
+
+constexpr Kind recursive = Kind::recursive;
+constexpr Kind fair = Kind::fair;
+
+const Scenario recursive_locks[] = {
+    {.operation = lock, .kind = recursive},
+    {.operation = lock, .start = inside, .kind = recursive},  // once more
+    {.operation = lock, .start = inside, .kind = recursive, .behind = 2},
+    {.operation = lock, .start = inside, .kind = recursive, .ground = bereaved, .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = recursive},  // in part
+    {.operation = unlock, .start = inside_twice, .kind = recursive, .behind = 2, .others = true},
+    {.operation = unlock, .start = inside, .kind = recursive, .behind = 2},
+    {.operation = unlock, .start = inside, .kind = recursive, .behind = 2, .barger = true},
+    {.operation = lock, .kind = recursive, .ahead = 1, .behind = 1},
+    {.operation = lock, .kind = recursive, .ahead = 2, .behind = 1},
+};
+
+const Scenario fair_locks[] = {
+    {.operation = lock, .kind = fair},
+    {.operation = trylock, .kind = fair},
+    {.operation = timedlock, .kind = fair},
+    {.operation = lock, .kind = fair, .ground = bereaved},
+    {.operation = trylock, .kind = fair, .ground = bereaved},
+    {.operation = lock, .kind = fair, .behind = 2},
+    {.operation = lock, .kind = fair, .behind = 2, .barger = true},
+    {.operation = unlock, .start = inside, .kind = fair},
+    {.operation = unlock, .start = inside, .kind = fair, .barger = true},
+    {.operation = unlock, .start = inside, .kind = fair, .behind = 1},
+    {.operation = unlock, .start = inside, .kind = fair, .behind = 3},
+    {.operation = unlock, .start = inside, .kind = fair, .behind = 2, .others = true},
+    {.operation = unlock, .start = inside, .kind = fair, .ground = bereaved},
+    {.operation = unlock, .start = inside, .kind = fair, .ground = bereaved, .behind = 2},
+    {.operation = consistent, .start = inside, .kind = fair, .ground = bereaved, .behind = 1},
+    {.operation = poison, .start = inside, .kind = fair, .behind = 2},
+    {.operation = lock, .kind = fair, .ahead = 1},
+    {.operation = lock, .kind = fair, .ahead = 1, .behind = 2},
+    {.operation = lock, .kind = fair, .ahead = 2, .behind = 1},
+    {.operation = timedlock, .kind = fair, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = fair, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = fair, .ahead = 2, .behind = 1},
+};
+
+constexpr Place buffer = Place::buffer;
+
+const Scenario buffers[] = {
+    {.operation = lock, .place = buffer},
+    {.operation = lock, .place = buffer, .behind = 2},
+    {.operation = lock, .place = buffer, .ground = bereaved, .behind = 1},
+    {.operation = unlock, .start = inside, .place = buffer, .behind = 2},
+    {.operation = unlock, .start = inside, .place = buffer, .behind = 2, .barger = true},
+    {.operation = consistent, .start = inside, .place = buffer, .ground = bereaved},
+    {.operation = poison, .start = inside, .place = buffer, .behind = 1},
+    {.operation = lock, .place = buffer, .ahead = 1},
+    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1},
+    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .barger = true},
+    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .others = true},
+    {.operation = lock, .place = buffer, .ahead = 2, .behind = 1},
+    {.operation = time_out, .place = buffer, .ahead = 2, .behind = 1},
+    {.operation = lock, .start = inside, .kind = recursive, .place = buffer, .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = recursive, .place = buffer, .behind = 1},
+    {.operation = unlock, .start = inside, .kind = fair, .place = buffer, .behind = 2},
+    {.operation = lock, .kind = fair, .place = buffer, .ahead = 1, .behind = 1},
+};
+
+INSTANTIATE_TEST_SUITE_P(recursive_locks, EveryInstruction, testing::ValuesIn(recursive_locks), test_name);
+INSTANTIATE_TEST_SUITE_P(fair_locks, EveryInstruction, testing::ValuesIn(fair_locks), test_name);
+INSTANTIATE_TEST_SUITE_P(buffers, EveryInstruction, testing::ValuesIn(buffers), test_name);
+
+}  // namespace
+}  // namespace crash

@@ -1,0 +1,77 @@
+// Plain locks in files: every operation on a lock that somebody may wait for.
+#include "every_instruction.h"
+
+namespace crash {
+namespace {
+
+using enum Operation;
+using enum Start;
+using enum Ground;
+
+const Scenario alone[] = {
+    {.operation = lock},
+    {.operation = lock, .others = true},
+    {.operation = trylock},
+    {.operation = timedlock},
+    {.operation = lock, .ground = bereaved},
+    {.operation = trylock, .ground = bereaved},
+    {.operation = unlock, .start = inside},
+    {.operation = unlock, .start = inside, .others = true},
+    {.operation = unlock, .start = inside, .ground = bereaved},
+    {.operation = consistent, .start = inside, .ground = bereaved},
+    {.operation = poison, .start = inside},
+    {.operation = poison, .start = inside, .ground = bereaved},
+};
+
+const Scenario newcomers_arrive[] = {
+    {.operation = lock, .behind = 1},
+    {.operation = lock, .behind = 3},
+    {.operation = lock, .behind = 2, .spins = true},
+    {.operation = trylock, .behind = 2},
+    {.operation = timedlock, .behind = 2},
+    {.operation = lock, .ground = bereaved, .behind = 2},
+    {.operation = lock, .behind = 2, .barger = true},
+};
+
+const Scenario waiters_sleep[] = {
+    {.operation = unlock, .start = inside, .behind = 1},
+    {.operation = unlock, .start = inside, .behind = 3},
+    {.operation = unlock, .start = inside, .behind = 1, .barger = true},
+    {.operation = unlock, .start = inside, .behind = 3, .barger = true},
+    {.operation = unlock, .start = inside, .behind = 2, .others = true},
+    {.operation = unlock, .start = inside, .ground = bereaved, .behind = 2},
+    {.operation = unlock, .start = inside, .ground = bereaved, .behind = 2, .barger = true},
+    {.operation = consistent, .start = inside, .ground = bereaved, .behind = 2},
+    {.operation = poison, .start = inside, .behind = 2},
+};
+
+const Scenario victim_is_woken[] = {
+    {.operation = lock, .ahead = 1},
+    {.operation = lock, .ahead = 1, .behind = 1},
+    {.operation = lock, .ahead = 1, .behind = 3},
+    {.operation = lock, .ahead = 1, .barger = true},
+    {.operation = lock, .ahead = 1, .behind = 1, .barger = true},
+    {.operation = lock, .ahead = 1, .behind = 3, .barger = true},
+    {.operation = lock, .ahead = 1, .behind = 2, .others = true},
+    {.operation = timedlock, .ahead = 1, .behind = 1},
+    {.operation = time_out, .ahead = 1},
+    {.operation = time_out, .ahead = 1, .behind = 2},
+};
+
+const Scenario victim_is_second_in_line[] = {
+    {.operation = lock, .ahead = 2},
+    {.operation = lock, .ahead = 2, .behind = 1},
+    {.operation = lock, .ahead = 2, .behind = 2},
+    {.operation = lock, .ahead = 2, .behind = 1, .barger = true},
+    {.operation = time_out, .ahead = 2},
+    {.operation = time_out, .ahead = 2, .behind = 2},
+};
+
+INSTANTIATE_TEST_SUITE_P(alone, EveryInstruction, testing::ValuesIn(alone), test_name);
+INSTANTIATE_TEST_SUITE_P(newcomers_arrive, EveryInstruction, testing::ValuesIn(newcomers_arrive), test_name);
+INSTANTIATE_TEST_SUITE_P(waiters_sleep, EveryInstruction, testing::ValuesIn(waiters_sleep), test_name);
+INSTANTIATE_TEST_SUITE_P(victim_is_woken, EveryInstruction, testing::ValuesIn(victim_is_woken), test_name);
+INSTANTIATE_TEST_SUITE_P(victim_is_second_in_line, EveryInstruction, testing::ValuesIn(victim_is_second_in_line), test_name);
+
+}  // namespace
+}  // namespace crash

@@ -1,0 +1,74 @@
+#include "scenario.h"
+
+namespace crash {
+namespace {
+
+const char* name(Operation operation) {
+  switch (operation) {
+    case Operation::lock: return "lock";
+    case Operation::trylock: return "trylock";
+    case Operation::timedlock: return "timedlock";
+    case Operation::time_out: return "time_out";
+    case Operation::unlock: return "unlock";
+    case Operation::consistent: return "consistent";
+    case Operation::poison: return "poison";
+    case Operation::open: return "open";
+    case Operation::close: return "close";
+    case Operation::remove: return "remove";
+    case Operation::initialise: return "initialise";
+  }
+  return "";
+}
+
+const char* name(Start start) {
+  switch (start) {
+    case Start::nowhere:
+    case Start::opened: return "";
+    case Start::inside: return "_inside";
+    case Start::inside_twice: return "_inside_twice";
+    case Start::after_death: return "_after_death";
+  }
+  return "";
+}
+
+const char* name(Ground ground) {
+  switch (ground) {
+    case Ground::fresh: return "";
+    case Ground::existing: return "_existing";
+    case Ground::stale: return "_stale";
+    case Ground::bereaved: return "_bereaved";
+  }
+  return "";
+}
+
+const char* name(Kind kind) {
+  switch (kind) {
+    case Kind::plain: return "plain";
+    case Kind::recursive: return "recursive";
+    case Kind::fair: return "fair";
+  }
+  return "";
+}
+
+const char* name(Place place) {
+  switch (place) {
+    case Place::file: return "file";
+    case Place::buffer: return "buffer";
+    case Place::pthread: return "pthread";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string name_of(const Scenario& s) {
+  std::string out = std::string(name(s.kind)) + "_" + name(s.place) + "_" + name(s.operation) + name(s.start) + name(s.ground);
+  if (s.ahead != 0) out += "_ahead" + std::to_string(s.ahead);
+  if (s.behind != 0) out += "_behind" + std::to_string(s.behind);
+  if (s.barger) out += "_barger";
+  if (s.others) out += "_others";
+  if (s.spins) out += "_spins";
+  return out;
+}
+
+}  // namespace crash

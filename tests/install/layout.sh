@@ -1,0 +1,15 @@
+#!/bin/sh
+# What is installed, name by name.
+. "$HERE/common.sh"
+major=${VERSION%%.*}
+[ "$(readlink "$lib/libshmutex.so")" = "libshmutex.so.$major" ] || fail "libshmutex.so leads to $(readlink "$lib/libshmutex.so")"
+[ "$(readlink "$lib/libshmutex.so.$major")" = "libshmutex.so.$VERSION" ] || fail "libshmutex.so.$major"
+readelf -d "$lib/libshmutex.so" | grep -q "SONAME.*\[libshmutex\.so\.$major\]" || fail SONAME
+for file in "$lib/libshmutex.so.$VERSION" "$lib/libshmutex.a" "$lib/pkgconfig/shmutex.pc" \
+  "$lib/cmake/shmutex/shmutex-config.cmake" "$lib/cmake/shmutex/shmutex-config-version.cmake" \
+  "$lib/cmake/shmutex/shmutex-targets.cmake" "$include/shmutex/shmutex.h" "$include/shmutex/shmutex.hpp" \
+  "$include/shmutex/detail/begin_c.h" "$include/shmutex/detail/end_c.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
+  [ -f "$file" ] && [ ! -L "$file" ] || fail "no $file"
+done
+grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$include" && fail "an installed file names the build or the source tree"
+true

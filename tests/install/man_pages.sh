@@ -1,0 +1,24 @@
+#!/bin/sh
+# Every exported function has a page, every page is clean, and every .so link leads to a page.
+. "$HERE/common.sh"
+man=$PREFIX/$MANDIR
+for function in $(sed -n 's/^    \(shmutex_[a-z_]*\);$/\1/p' "$SOURCE/capi/shmutex.map"); do
+  page=$man/man3/$function.3
+  [ -f "$page" ] || fail "no page for $function"
+  target=$(sed -n 's/^\.so //p' "$page")
+  [ -z "$target" ] || page=$man/$target
+  [ -f "$page" ] || fail "$function: the link leads to no page: $target"
+  grep -q "$function" "$page" || fail "$page does not tell of $function"
+done
+for constant in $(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include/shmutex/shmutex.h" | cut -d' ' -f1); do
+  grep -rqF "$constant" "$man/man3" || fail "no page tells of $constant"
+done
+
+command -v groff > /dev/null || exit 77
+for page in "$man"/man3/*shmutex*.3 "$man"/man7/shmutex.7; do
+  (cd "$man" && groff -man -Tutf8 -ww -z "$page") 2> warnings || true
+  [ ! -s warnings ] || fail "groff: $page: $(cat warnings)"
+  if command -v mandoc > /dev/null && ! grep -q '^\.so ' "$page"; then
+    mandoc -T lint -W warning "$page" > warnings 2>&1 || fail "mandoc: $page: $(cat warnings)"
+  fi
+done

@@ -1,0 +1,218 @@
+-- Acquire and release, by one process and by several.
+local support = require "support"
+local unit, process, shmutex = support.unit, support.process, support.shmutex
+local open, fork, wait_until = support.open, support.fork, support.wait_until
+local assert_fails = support.assert_fails
+
+local cases = {}
+
+function cases.test_acquire_and_release()
+  local m = open()
+  unit.assertIs(m:lock(), true)
+  unit.assertIs(m:owned(), true)
+  unit.assertIs(m:unlock(), true)
+  unit.assertIs(m:owned(), false)
+end
+
+function cases.test_try_lock()
+  local m = open()
+  unit.assertIs(m:trylock(), true)
+  assert_fails("EBUSY", m:trylock())
+  unit.assertIs(m:unlock(), true)
+end
+
+function cases.test_busy_is_false()
+  local m = open()
+  local holder = support.fork_holder(m)
+  local message = assert_fails("EBUSY", m:trylock())
+  unit.assertStrContains(message, m:path())
+  unit.assertStrContains(message, tostring(holder))
+  unit.assertIs(m:owned(), false)
+end
+
+function cases.test_a_timeout_is_waited_for()
+  local m = open()
+  support.fork_holder(m)
+  local start = process.now()
+  assert_fails("ETIMEDOUT", m:lock(0.05))
+  unit.assertTrue(process.now() - start >= 0.05)
+  unit.assertIs(m:owned(), false)
+end
+
+function cases.test_a_timeout_of_the_main_thread_spans_slices()
+  local m = open()
+  support.fork_holder(m)
+  local start = process.now()
+  assert_fails("ETIMEDOUT", m:lock(1.2))
+  unit.assertTrue(process.now() - start >= 1.2)
+end
+
+function cases.test_a_lock_that_is_free_is_acquired_whatever_the_timeout()
+  local m = open()
+  unit.assertIs(m:lock(0), true)
+  m:unlock()
+  support.fork_holder(m)
+  assert_fails("ETIMEDOUT", m:lock(0))
+end
+
+function cases.test_the_largest_timeout()
+  local m = open()
+  for _, forever in ipairs { math.huge, 1e300, 2 ^ 62 } do
+    unit.assertIs(m:lock(forever), true)
+    m:unlock()
+  end
+  unit.assertIs(m:lock(nil), true)
+end
+
+function cases.test_timeouts_that_are_value_errors()
+  local m = open()
+  for _, wrong in ipairs { -1, -0.5, 0 / 0 } do
+    unit.assertErrorMsgContains("0 or more", m.lock, m, wrong)
+  end
+  unit.assertErrorMsgContains("number expected", m.lock, m, "soon")
+  unit.assertErrorMsgContains("number expected", m.lock, m, {})
+  unit.assertIs(m:owned(), false)
+end
+
+function cases.test_waits_until_released()
+  for _, fair in ipairs { false, true } do
+    local m = open({ fair = fair }, "fair " .. tostring(fair))
+    local shared = process.shared()
+    m:lock()
+    local waiter = fork(function()
+      assert(m:lock())
+      assert(shared(1) == 1)
+      assert(m:unlock())
+    end)
+    support.wait_until_asleep(waiter)
+    shared(1, 1)
+    m:unlock()
+    support.assert_succeeds(waiter)
+  end
+end
+
+function cases.test_timed_wait_succeeds()
+  local m = open()
+  m:lock()
+  local waiter = fork(function() return m:lock(100) and m:unlock() and 0 or 1 end)
+  support.wait_until_asleep(waiter)
+  m:unlock()
+  support.assert_succeeds(waiter)
+end
+
+function cases.test_no_update_is_lost()
+  for _, fair in ipairs { false, true } do
+    local m = open({ fair = fair }, "fair " .. tostring(fair))
+    local shared = process.shared()
+    local workers = {}
+    for i = 1, 4 do
+      workers[i] = fork(function()
+        for _ = 1, fair and 500 or 5000 do
+          assert(m:lock())
+          local seen = shared(1)
+          shared(1, 1)
+          if shared(1) ~= seen + 1 then return 1 end
+          assert(m:unlock())
+        end
+      end)
+    end
+    for _, worker in ipairs(workers) do support.assert_succeeds(worker) end
+    unit.assertEquals(tonumber(shared(1)), fair and 2000 or 20000)
+  end
+end
+
+function cases.test_acquiring_ones_own_lock_again()
+  local m = open()
+  m:lock()
+  assert_fails("EDEADLK", m:lock())
+  assert_fails("EDEADLK", m:lock(0.01))
+  assert_fails("EDEADLK", m:lock(0))
+  unit.assertIs(m:owned(), true)
+end
+
+function cases.test_acquiring_ones_own_fair_lock_again()
+  local m = open { fair = true }
+  m:lock()
+  assert_fails("EBUSY", m:trylock())
+  assert_fails("EDEADLK", m:lock())
+  assert_fails("EDEADLK", m:lock(0))
+end
+
+function cases.test_recursive()
+  for _, fair in ipairs { false, true } do
+    local m = open({ recursive = true, fair = fair }, "fair " .. tostring(fair))
+    unit.assertIs(m:lock(), true)
+    unit.assertIs(m:lock(), true)
+    unit.assertIs(m:trylock(), true)
+    unit.assertEquals(m:info().depth, 3)
+    m:unlock()
+    m:unlock()
+    unit.assertIs(m:owned(), true)
+    m:unlock()
+    unit.assertIs(m:owned(), false)
+    assert_fails("EPERM", m:unlock())
+  end
+end
+
+function cases.test_release_of_what_is_not_held()
+  local m = open()
+  assert_fails("EPERM", m:unlock())
+  support.fork_holder(m)
+  local message = assert_fails("EPERM", m:unlock())
+  unit.assertStrContains(message, "does not hold")
+end
+
+function cases.test_a_child_does_not_hold_its_parents_lock()
+  local m = open()
+  m:lock()
+  support.assert_succeeds(fork(function()
+    local done, _, number = m:unlock()
+    return not m:owned() and done == nil and number == shmutex.errno.EPERM and 0 or 1
+  end))
+  unit.assertIs(m:owned(), true)
+  unit.assertIs(m:unlock(), true)
+end
+
+function cases.test_handles_of_one_process_are_one_lock()
+  local first, second = open(), open()
+  first:lock()
+  unit.assertIs(second:owned(), true)
+  assert_fails("EDEADLK", second:lock())
+  unit.assertIs(second:unlock(), true)
+  unit.assertIs(first:owned(), false)
+end
+
+function cases.test_threads()
+  local m = open()
+  local code = [[
+    local m = require "shmutex".open(...)
+    for _ = 1, 5000 do assert(m:lock()) assert(m:unlock()) end
+    return m:owned() and "still held" or "done"
+  ]]
+  local threads = {}
+  for i = 1, 4 do threads[i] = process.thread(code, m:path()) end
+  for _, thread in ipairs(threads) do unit.assertEquals({ thread:join() }, { "done" }) end
+end
+
+function cases.test_threads_wait_for_each_other()
+  for _, fair in ipairs { false, true } do
+    local m = open({ fair = fair }, "fair " .. tostring(fair))
+    m:lock()
+    local thread = process.thread([[
+      local path, fair = (...):match "^(.*) (%a+)$"
+      local m = require "shmutex".open(path, { fair = fair == "true" })
+      assert(select(3, m:trylock()) == 16 and select(3, m:lock(0.01)) == 110)
+      assert(select(3, m:unlock()) == 1)
+      io.open(path .. " refused", "w"):close()
+      return m:lock() and m:unlock() and "done"
+    ]], m:path() .. " " .. tostring(fair))
+    wait_until(function()
+      local file = io.open(m:path() .. " refused")
+      return file and file:close() and m:info().waiters
+    end)
+    m:unlock()
+    unit.assertEquals({ thread:join() }, { "done" })
+  end
+end
+
+support.run(cases)

@@ -1,0 +1,253 @@
+"""A lock in memory that the program brings."""
+
+import array
+import ctypes
+import errno
+import mmap
+import multiprocessing
+import os
+import pickle
+from multiprocessing import shared_memory
+
+import pytest
+
+import shmutex
+from shmutex import SharedMutex
+
+SIZE, ALIGN = SharedMutex.SIZE, SharedMutex.ALIGN
+
+
+def aligned_offset(buffer):
+    address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+    return -address % ALIGN
+
+
+def make_bytearray():
+    return bytearray(SIZE + ALIGN)
+
+
+def make_mmap():
+    return mmap.mmap(-1, mmap.PAGESIZE)
+
+
+def make_numpy():
+    return pytest.importorskip("numpy").zeros(SIZE + ALIGN, dtype="uint8")
+
+
+def make_array():
+    return array.array("q", bytes(SIZE + ALIGN))
+
+
+def make_ctypes():
+    return (ctypes.c_char * (SIZE + ALIGN))()
+
+
+def make_memoryview():
+    return memoryview(bytearray(SIZE + ALIGN))
+
+
+MAKERS = [make_bytearray, make_mmap, make_numpy, make_array, make_ctypes, make_memoryview]
+
+
+@pytest.fixture(params=MAKERS, ids=lambda make: make.__name__[5:])
+def buffer(request):
+    return request.param()
+
+
+def test_any_writable_buffer(buffer):
+    mutex = SharedMutex.from_buffer(buffer, aligned_offset(buffer))
+    assert mutex.path is None and not mutex.closed and not mutex.locked()
+    with mutex:
+        assert mutex.owned and mutex.info().links == 1
+    mutex.close()
+    assert mutex.closed
+
+
+def test_two_mutexes_in_one_buffer():
+    memory = make_mmap()
+    first = SharedMutex.from_buffer(memory)
+    second = SharedMutex.from_buffer(memory, SIZE)
+    same = SharedMutex.from_buffer(memory, offset=0)
+    with first:
+        assert same.owned and not second.locked()
+        with second:
+            pass
+
+
+def test_recursive_and_fair():
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory, recursive=True, fair=True)
+    with mutex, mutex:
+        assert mutex.depth == 2
+    with pytest.raises(shmutex.InvalidMutexError) as caught:
+        SharedMutex.from_buffer(memory)
+    assert caught.value.errno == errno.EPROTOTYPE
+
+
+def test_init():
+    memory = make_mmap()
+    with pytest.raises(shmutex.InvalidMutexError) as caught:
+        SharedMutex.from_buffer(memory, init=False)
+    assert caught.value.errno == errno.EBADMSG
+    SharedMutex.from_buffer(memory, init=True).close()
+    SharedMutex.from_buffer(memory, init=False).close()
+    SharedMutex.from_buffer(memory, init=None).close()
+    memory[:] = b"x" * len(memory)
+    for init in (None, False):
+        with pytest.raises(shmutex.InvalidMutexError):
+            SharedMutex.from_buffer(memory, init=init)
+    assert bytes(memory[:]) == b"x" * len(memory)
+    with SharedMutex.from_buffer(memory, init=True):
+        pass
+
+
+def test_the_buffer_is_held_until_close():
+    grown = bytearray(SIZE + ALIGN)
+    mutex = SharedMutex.from_buffer(grown, aligned_offset(grown))
+    with pytest.raises(BufferError):
+        grown.extend(b"more")
+    mutex.close()
+    grown.extend(b"more")
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory)
+    with pytest.raises(BufferError):
+        memory.close()
+    mutex.close()
+    memory.close()
+
+
+def test_the_buffer_is_let_go_when_the_mutex_is_collected():
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory)
+    del mutex
+    memory.close()
+
+
+def test_a_held_one_keeps_its_buffer_when_collected(caplog):
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory)
+    mutex.acquire()
+    del mutex
+    with pytest.raises(BufferError):
+        memory.close()
+    assert "CRITICAL" in caplog.text
+    again = SharedMutex.from_buffer(memory, init=False)
+    again.release()
+
+
+@pytest.mark.parametrize("offset", [-64, mmap.PAGESIZE - SIZE + ALIGN, mmap.PAGESIZE, mmap.PAGESIZE * 2])
+def test_outside_of_the_buffer(offset):
+    with pytest.raises(ValueError):
+        SharedMutex.from_buffer(make_mmap(), offset)
+
+
+def test_too_small():
+    with pytest.raises(ValueError, match=str(SIZE)):
+        SharedMutex.from_buffer(memoryview(make_mmap())[: SIZE - 1])
+    with SharedMutex.from_buffer(memoryview(make_mmap())[:SIZE]):
+        pass
+
+
+def test_misaligned_says_what_would_do():
+    with pytest.raises(ValueError, match="offset=64 would be"):
+        SharedMutex.from_buffer(make_mmap(), 8)
+
+
+@pytest.mark.parametrize("bad", [b"x" * 512, memoryview(b"x" * 512)])
+def test_read_only(bad):
+    with pytest.raises(BufferError):
+        SharedMutex.from_buffer(bad)
+
+
+@pytest.mark.parametrize("bad", [None, 5, "text", object()])
+def test_no_buffer(bad):
+    with pytest.raises(TypeError):
+        SharedMutex.from_buffer(bad)
+
+
+def test_arguments():
+    with pytest.raises(TypeError):
+        SharedMutex.from_buffer()
+    with pytest.raises(TypeError):
+        SharedMutex.from_buffer(make_mmap(), 0, True)
+    with pytest.raises(TypeError):
+        SharedMutex.from_buffer(make_mmap(), recover=1)
+    SharedMutex.from_buffer(buffer=make_mmap(), offset=0, init=True)
+
+
+def test_pickle_says_why_not():
+    mutex = SharedMutex.from_buffer(make_mmap())
+    with pytest.raises(TypeError, match="from_buffer"):
+        pickle.dumps(mutex)
+
+
+def test_repr():
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory, ALIGN)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + ALIGN
+    assert repr(mutex) == f"<unlocked shmutex.SharedMutex object at 0x{id(mutex):x}, buffer=0x{address:x}>"
+
+
+def test_subclass():
+    class Mine(SharedMutex):
+        pass
+
+    mutex = Mine.from_buffer(make_mmap())
+    assert type(mutex) is Mine
+    with mutex:
+        pass
+
+
+def test_unlink_ends_it():
+    memory = make_mmap()
+    mutex, other = SharedMutex.from_buffer(memory), SharedMutex.from_buffer(memory)
+    with mutex, pytest.raises(shmutex.MutexError) as caught:
+        other.unlink()
+    assert caught.value.errno == errno.EBUSY
+    mutex.unlink()
+    for each in (mutex, other):
+        with pytest.raises(shmutex.RemovedError):
+            each.acquire()
+
+
+def test_death_in_a_forked_child():
+    memory = make_mmap()
+    mutex = SharedMutex.from_buffer(memory, recover=shmutex.ACCEPT)
+    child = os.fork()
+    if child == 0:
+        mutex.acquire()
+        os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    assert mutex.info().state == "owner-died"
+    with mutex:
+        pass
+    assert mutex.info().recoveries == 1
+
+
+def use_shared_memory(name, count):
+    memory = shared_memory.SharedMemory(name)
+    mutex = SharedMutex.from_buffer(memory.buf, init=None)
+    value = memory.buf[SIZE : SIZE + 8].cast("q")
+    for _ in range(count):
+        with mutex:
+            value[0] = value[0] + 1
+    value.release()
+    mutex.close()
+    memory.close()
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_shared_memory_initialised_by_whoever_comes_first(method):
+    context = multiprocessing.get_context(method)
+    memory = shared_memory.SharedMemory(create=True, size=4096)
+    try:
+        workers = [context.Process(target=use_shared_memory, args=(memory.name, 2000)) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+            assert worker.exitcode == 0
+        assert int.from_bytes(memory.buf[SIZE : SIZE + 8], "little") == 6000
+    finally:
+        memory.close()
+        memory.unlink()

@@ -1,0 +1,116 @@
+"""help(), inspect.signature(), and the type stubs."""
+
+import inspect
+import pydoc
+import subprocess
+import sys
+
+import pytest
+
+import shmutex
+from shmutex import SharedMutex
+
+SIGNATURES = {
+    SharedMutex: "(path, *, recursive=False, fair=False, mode=384, exist=None, recover=None)",
+    SharedMutex.from_buffer: "(buffer, offset=0, *, recursive=False, fair=False, init=None, recover=None)",
+    SharedMutex.acquire: "(self, /, blocking=True, timeout=-1)",
+    SharedMutex.lock: "(self, /, blocking=True, timeout=None)",
+    SharedMutex.release: "(self, /)",
+    SharedMutex.unlock: "(self, /)",
+    SharedMutex.__enter__: "(self, /)",
+    SharedMutex.__exit__: "(self, exc_type, exc_value, traceback, /)",
+    SharedMutex.locked: "(self, /)",
+    SharedMutex.info: "(self, /)",
+    SharedMutex.consistent: "(self, /)",
+    SharedMutex.poison: "(self, /)",
+    SharedMutex.close: "(self, /)",
+    SharedMutex.unlink: "(self, /)",
+    shmutex.inspect: "(path, /)",
+    shmutex.unlink: "(path, /)",
+    shmutex.configure_default_logging: "()",
+}
+
+
+@pytest.mark.parametrize("function", SIGNATURES, ids=lambda function: function.__qualname__)
+def test_signatures(function):
+    signature = str(inspect.signature(function)).replace(" -> None", "")
+    assert signature == SIGNATURES[function]
+
+
+def public_members():
+    for name in dir(SharedMutex):
+        if not name.startswith("_") and name not in ("SIZE", "ALIGN"):
+            yield name, inspect.getdoc(getattr(SharedMutex, name))
+    for name in ("inspect", "unlink", "configure_default_logging"):
+        yield name, inspect.getdoc(getattr(shmutex, name))
+
+
+@pytest.mark.parametrize(
+    "name, doc", list(public_members()), ids=lambda value: value if value and " " not in value else ""
+)
+def test_docstrings_have_an_example(name, doc):
+    lines = doc.splitlines()
+    assert len(lines[0]) > 15 and "--" not in lines
+    assert any(line.startswith(("    ", ">>> ")) for line in lines), doc
+
+
+def test_help():
+    text = pydoc.render_doc(SharedMutex, renderer=pydoc.plaintext)
+    assert "class SharedMutex(builtins.object)" in text
+    assert "acquire(self, /, blocking=True, timeout=-1)" in text
+    assert "fencing token" in text and "swig" not in text.lower()
+    text = pydoc.render_doc(shmutex, renderer=pydoc.plaintext)
+    for name in shmutex.__all__:
+        assert name in text or name == "__version__"
+
+
+def test_all_is_what_there_is():
+    public = {name for name in dir(shmutex) if not name.startswith("_")}
+    assert public | {"__version__"} == set(shmutex.__all__)
+
+
+def test_stubs_match_the_module(tmp_path):
+    pytest.importorskip("mypy.stubtest")
+    private = tmp_path / "allowed"
+    # The first has no stub: its annotations stand in the source. The second wants a decorator that is too new.
+    private.write_text("shmutex\\._support\\..*\nshmutex\\.SharedMutex\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "shmutex", "--allowlist", str(private), "--ignore-unused-allowlist"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=140,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+TYPED = """
+import mmap
+import shmutex
+def repair(mutex: shmutex.SharedMutex) -> bool: return True
+class Mine(shmutex.SharedMutex): pass
+mine: Mine = Mine.from_buffer(mmap.mmap(-1, 4096), recover=repair)
+with shmutex.SharedMutex(b"/x", recursive=True, recover=shmutex.ACCEPT) as mutex:
+    got: bool = mutex.acquire(timeout=1.5)
+owner = shmutex.inspect("/x").owner
+pid: int = owner.pid if owner else 0
+shmutex.SharedMutex(5)  # error
+mutex.acquire("x", [])  # error
+mutex.token = 3  # error
+"""
+
+
+def test_programs_are_type_checked(tmp_path):
+    pytest.importorskip("mypy")
+    program = tmp_path / "program.py"
+    program.write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=140,
+    )
+    wrong = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line}
+    lines = TYPED.splitlines()
+    assert wrong == {i + 1 for i, line in enumerate(lines) if line.endswith("# error")}, done.stdout
