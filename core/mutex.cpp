@@ -78,6 +78,7 @@ int explain(const Lock& lock, int result) {
 }
 
 int settle_in(Lock& lock, Legacy legacy) {
+  tsan_acquired(lock);
   Thread& self = this_thread();
   if (!link_claimed_node(lock)) {
     // The word was free although a thread of this process has the node in its list: forged. To take the node would tear
@@ -91,7 +92,6 @@ int settle_in(Lock& lock, Legacy legacy) {
   if (legacy.owner_just_died && last_owner != 0) store_relaxed(lock.shared.last_dead_tid, identity_tid(last_owner));
   store_relaxed(lock.shared.last_owner, self.identity);
   bump(lock.shared.token);
-  tsan_acquired(lock);
   return legacy.inconsistent ? EOWNERDEAD : acquired;
 }
 
@@ -153,9 +153,9 @@ int release(Lock& lock) {
     store_relaxed(lock.shared.depth, lock.priv.depth);
     return 0;
   }
-  tsan_releasing(lock);
   robust::set_pending(*self.head, word_entry(lock));
   give_up_node(lock);
+  tsan_releasing(lock);
   return release_word(lock);
 }
 

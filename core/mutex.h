@@ -93,12 +93,12 @@ inline void unlink_node(Lock& lock, Thread& self) {
   if (unlikely(load_relaxed(lock.shared.hint_expiry) != 0 || !cas_acquire(lock.shared.word, expected, self.tid))) {
     return cold::acquire(lock, timeout_ns, how);
   }
+  tsan_acquired(lock);
   if (unlikely(load_relaxed(lock.shared.state) != 0 || !claim_node(lock, self))) return cold::own(lock);
   link_node(lock, self, entry);
   robust::clear_pending(*self.head);
   store_relaxed(lock.shared.last_owner, self.identity);
   bump(lock.shared.token);
-  tsan_acquired(lock);
   return 0;
 }
 
@@ -107,10 +107,10 @@ inline void unlink_node(Lock& lock, Thread& self) {
   if (unlikely(!is_current(self) || load_relaxed(lock.priv.linked_by) != self.marker || lock.priv.depth != 0)) {
     return cold::release(lock);
   }
-  tsan_releasing(lock);
   robust::set_pending(*self.head, word_entry(lock));
   unlink_node(lock, self);
   unclaim_node(lock);
+  tsan_releasing(lock);
   uint32_t expected = self.tid;
   if (unlikely(!cas_release(lock.shared.word, expected, 0u))) return cold::release_word(lock);
   // From here on the lock may be gone: another thread may have acquired, released and closed it.

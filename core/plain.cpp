@@ -29,8 +29,10 @@ constexpr int newcomer_looks = 5;
 constexpr int first_gap = 16;
 constexpr int largest_gap = 64;
 constexpr int head_spins = 20;
-constexpr int64_t patience = millisecond;            // of a head waiter that is passed over
+constexpr int64_t patience = 300 * microsecond;      // of a head waiter that is passed over
 constexpr int64_t hint_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
+// Longer than the head waiter's: who wakes by himself goes to the end of the kernel's queue, and loses his turn.
+constexpr int64_t first_queue_slice = 200 * millisecond;
 
 enum class Role : uint8_t { barger, head };
 
@@ -123,11 +125,11 @@ class Attempt {
 
   // A signal handler that runs between two sleeps of one wait goes unnoticed: so an interruptible wait has one sleep, and
   // says EINTR at its end.
-  int64_t starting_slice() const { return how_ == How::wait_interruptible ? longest_slice : first_slice; }
+  int64_t starting_slice(int64_t usual) const { return how_ == How::wait_interruptible ? longest_slice : usual; }
 
   // Waits for the baton, and then as head waiter for the lock.
   int queue() {
-    int64_t slice = starting_slice();
+    int64_t slice = starting_slice(first_queue_slice);
     Probe probe(now_ns());
     pend_on_baton();
     for (;;) {
@@ -181,7 +183,7 @@ class Attempt {
 
   int wait_as_head() {
     const int64_t since = now_ns();
-    int64_t slice = starting_slice();
+    int64_t slice = starting_slice(first_slice);
     int spins = spinning_helps() ? head_spins : 0;
     Probe probe(since);
     bool interrupted = false;
