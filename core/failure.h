@@ -59,6 +59,11 @@ enum class Reason : uint8_t {
 // Remembers it and returns code. path may be null; it is copied.
 int fail(int code, Reason reason, const char* path = nullptr, uint64_t a = 0, uint64_t b = 0);
 
+// The same for a system call on a file that returned -errno; returns errno.
+inline int fail_by_kernel(int error, const char* path) {
+  return fail(-error, Reason::kernel, path, static_cast<uint64_t>(-error));
+}
+
 // The thread's last failure as a sentence; "" if there was none.
 const char* failure_text();
 

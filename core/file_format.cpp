@@ -32,10 +32,6 @@ constexpr int64_t foreign_patience = 200 * millisecond;  // with a live user of 
 
 off_t line_offset(uint64_t size) { return static_cast<off_t>(size - sizeof(SharedLine)); }
 
-int explain(int error, const char* path) {
-  return fail(-error, Reason::kernel, path, static_cast<uint64_t>(-error));
-}
-
 // Writes a whole lock into an empty file.
 int fill(int fd, uint32_t attributes, unsigned mode) {
   const size_t size = unit_size();
@@ -208,7 +204,7 @@ int create(const char* path, uint32_t attributes, unsigned mode, Descriptor& out
   if (error == 0) return 0;
   if (error == -EEXIST) return EEXIST;
   if (error == -EAGAIN) return fail(EBUSY, Reason::takeover_stuck, path);
-  return explain(error, path);
+  return fail_by_kernel(error, path);
 }
 
 int admit(int fd, const char* path, Header& header) {
@@ -217,7 +213,7 @@ int admit(int fd, const char* path, Header& header) {
   int64_t pause = millisecond / 4;
   for (;;) {
     Finding found{};
-    if (const int error = look(fd, found); error != 0) return explain(error, path);
+    if (const int error = look(fd, found); error != 0) return fail_by_kernel(error, path);
     if (found.verdict == Verdict::foreign) return fail(EBADMSG, Reason::not_a_lock, path, found.size, unit_size());
     if (found.verdict == Verdict::other_format) {
       return fail(EPROTONOSUPPORT, Reason::other_format, path, found.header.version, format_version);
@@ -233,7 +229,7 @@ int admit(int fd, const char* path, Header& header) {
         if (error == 0) error = look(fd, found);
       }
       if (error == 0 && found.verdict == Verdict::usable) error = file::hold(fd, users_byte, Hold::shared);
-      if (error != 0) return explain(error, path);
+      if (error != 0) return fail_by_kernel(error, path);
       if (found.verdict == Verdict::usable) {
         header = found.header;
         return 0;
@@ -241,7 +237,7 @@ int admit(int fd, const char* path, Header& header) {
       file::hold(fd, users_byte, Hold::none);
       continue;
     }
-    if (error != -EAGAIN) return explain(error, path);
+    if (error != -EAGAIN) return fail_by_kernel(error, path);
 
     Hold others = Hold::none;
     const int64_t now = now_ns();

@@ -24,10 +24,6 @@ constexpr off_t scratch_bytes = off_t{1} << 40;
 constexpr int64_t patience = 10 * second;
 constexpr int again = -1;  // the name has changed under us
 
-int explain(int error, const char* path) {
-  return fail(-error, Reason::kernel, path, static_cast<uint64_t>(-error));
-}
-
 void absolute_path(const char* path, char* out, size_t size) {
   out[0] = '\0';
   if (path[0] != '/') {
@@ -116,9 +112,9 @@ int check_attributes(uint32_t found, const OpenRequest& request, const char* pat
 }
 
 int check_kind(int fd, const char* path, struct stat& status, int64_t& file_system) {
-  if (const int error = file::status(fd, status); error != 0) return explain(error, path);
+  if (const int error = file::status(fd, status); error != 0) return fail_by_kernel(error, path);
   if (!S_ISREG(status.st_mode)) return fail(EINVAL, Reason::not_regular, path);
-  if (const int error = file::file_system_type(fd, file_system); error != 0) return explain(error, path);
+  if (const int error = file::file_system_type(fd, file_system); error != 0) return fail_by_kernel(error, path);
   if (!file::is_supported(file_system)) {
     return fail(ENOTSUP, Reason::file_system, path, static_cast<uint64_t>(file_system));
   }
@@ -147,7 +143,7 @@ int finish_removal(const char* path, const struct stat& retired) {
       file::is_same(status, retired)) {
     error = file::remove_name(path);
   }
-  return error == 0 || error == -ENOENT ? 0 : explain(error, path);
+  return error == 0 || error == -ENOENT ? 0 : fail_by_kernel(error, path);
 }
 
 // Maps a file that nobody in this process has open yet.
@@ -233,7 +229,7 @@ int open_or_create(Lock*& out, const char* path, const OpenRequest& request) {
     return attach(out, fd, path, request);
   }
   if (error > 0) return error;
-  if (error < 0) return explain(error, path);
+  if (error < 0) return fail_by_kernel(error, path);
   if (!request.must_create) return attach(out, fd, path, request);
   // A retired file under the name does not count as one.
   const OpenRequest any{0, true, true, false, 0};
@@ -282,7 +278,7 @@ int retire_and_remove(Lock& lock, const char* path) {
   int error = file::remove_name(path);
   if (error != 0 && error != -ENOENT) {
     if (taken != EIDRM) __atomic_and_fetch(&lock.shared.state, ~state::retired, __ATOMIC_RELAXED);
-    error = explain(error, path);
+    error = fail_by_kernel(error, path);
   } else {
     error = 0;
   }
@@ -348,7 +344,7 @@ int unlink_file(const char* path) {
     }
     close_lock(*lock);
     if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
-    if (error != 0 && error != -ENOENT) return explain(error, path);
+    if (error != 0 && error != -ENOENT) return fail_by_kernel(error, path);
   }
 }
 

@@ -64,7 +64,7 @@ const Header& header_of(const Lock& lock) {
 
 int explain(int error, const char* path) {
   if (error == -ENOENT) return fail(ENOENT, Reason::missing, path);
-  return fail(-error, Reason::kernel, path, static_cast<uint64_t>(-error));
+  return fail_by_kernel(error, path);
 }
 
 }  // namespace
