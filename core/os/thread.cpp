@@ -120,22 +120,25 @@ int settle_thread() {
 }
 
 bool thread_of_this_process_lives(uint32_t tid) {
-  if (raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != 0) return false;
+  const auto is_known = [tid] { return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) == 0; };
+  if (!is_known()) return false;
   // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
   // as long as the process lives.
   constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
   char path[48];
   snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);
   ThreadStatus status{};
-  return !read_status(path, status) || !(is_gone(status.state) || (status.flags & exiting) != 0);
+  if (!read_status(path, status)) return is_known();  // no /proc; or it ended between the two questions
+  return !is_gone(status.state) && (status.flags & exiting) == 0;
 }
 
 bool thread_is_dead(uint32_t tid) {
-  if (raw_syscall(SYS_kill, static_cast<int32_t>(tid), 0) == -ESRCH) return true;
+  const auto is_unknown = [tid] { return raw_syscall(SYS_kill, static_cast<int32_t>(tid), 0) == -ESRCH; };
+  if (is_unknown()) return true;
   char path[48];
   snprintf(path, sizeof path, "/proc/%u/stat", tid);
   ThreadStatus status{};
-  return read_status(path, status) && is_gone(status.state);
+  return read_status(path, status) ? is_gone(status.state) : is_unknown();
 }
 
 }  // namespace shmutex
