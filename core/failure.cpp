@@ -76,6 +76,7 @@ const char* kernel_advice(int code) {
     case ENFILE: return "Raise the limit on open files, or close some; opening a lock needs two descriptors for a moment.";
     case EROFS: return "Put lock files on a file system that can be written to.";
     case ENAMETOOLONG: return "Use a shorter path.";
+    case ENOSYS: return "Mount /proc, and allow this process the system calls on files.";
     default: return "See errno(3).";
   }
 }
@@ -129,7 +130,9 @@ void describe(Record& r) {
       return;
     case Reason::exists: snprintf(out, size, "%s exists already. Leave SHMUTEX_MUST_CREATE out to open it, or choose another path.", what);
       return;
-    case Reason::missing: snprintf(out, size, "There is no lock at %s. Start what creates it first, or open it without SHMUTEX_MUST_EXIST.", what);
+    case Reason::missing:
+      snprintf(out, size, "There is no lock at %s. Start what creates it first%s.", what,
+               r.a != 0 ? ", or open it without SHMUTEX_MUST_EXIST" : "");
       return;
     case Reason::not_a_lock:
       snprintf(out, size,

@@ -219,7 +219,7 @@ int open_or_create(Lock*& out, const char* path, const OpenRequest& request) {
   Descriptor fd;
   int error = open_by_name(path, fd);
   if (error == -ENOENT) {
-    if (request.must_exist) return fail(ENOENT, Reason::missing, path);
+    if (request.must_exist) return fail(ENOENT, Reason::missing, path, 1);
     error = file_format::create(path, request.attributes, request.mode, fd);
     if (error == EEXIST) {
       // A name, but none to open: a link that leads nowhere was planted, or somebody creates and removes.
@@ -325,6 +325,7 @@ int unlink_file(const char* path) {
   for (;;) {
     Lock* lock = nullptr;
     int error = open_file(lock, path, existing);
+    if (error == ENOENT) return fail(ENOENT, Reason::missing, path);
     if (error != 0) return error;
     Descriptor fd;
     struct stat status {};

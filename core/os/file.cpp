@@ -147,8 +147,10 @@ int give_name(int fd, const char* path) {
   // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10.
   char self[32];
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-  return static_cast<int>(
-      raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW));
+  const long error = raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW);
+  struct stat status {};
+  const bool no_proc = error == -ENOENT && raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(self), as_arg(&status), 0) == -ENOENT;
+  return no_proc ? -ENOSYS : static_cast<int>(error);
 }
 
 int remove_name(const char* path) { return static_cast<int>(raw_syscall(SYS_unlinkat, AT_FDCWD, as_arg(path), 0)); }

@@ -35,11 +35,12 @@ class Details : public testing::Test {
 TEST_F(Details, OfMissingAndExistingFiles) {
   Handle lock;
   EXPECT_EQ(lock.open(path_, SHMUTEX_MUST_EXIST), ENOENT);
-  EXPECT_TRUE(detail_has({path_}));
+  EXPECT_TRUE(detail_has({path_, "SHMUTEX_MUST_EXIST"}));
   EXPECT_EQ(lock.open(directory_ / "missing/lock"), ENOENT);
   EXPECT_TRUE(detail_has({directory_ / "missing/lock", "directory"}));
   EXPECT_EQ(shmutex_unlink(path_.c_str(), 0), ENOENT);
-  EXPECT_TRUE(detail_has({path_}));
+  EXPECT_TRUE(detail_has({path_, "no lock"}));
+  EXPECT_FALSE(detail_has({"SHMUTEX_"})) << "there is no such flag to leave out";
   ASSERT_EQ(lock.open(path_), 0);
   EXPECT_EQ(Handle(path_, SHMUTEX_MUST_CREATE).error(), EEXIST);
   EXPECT_TRUE(detail_has({path_, "SHMUTEX_MUST_CREATE"}));
