@@ -13,8 +13,10 @@ inline std::string test_name(const testing::TestParamInfo<Scenario>& info) { ret
 
 // Of all scenarios that this program has run; printed at its end.
 Tally& total();
+void add(const Tally& tally);
 
-// SHMUTEX_CRASH_FULL in the environment: kill at every instruction of libc's code, too, and at every turn of every loop.
+// SHMUTEX_CRASH_SECONDS in the environment: kill at every instruction, libc's and each turn of a loop too, or at as many as
+// can be tried in that time, which is divided among the program's scenarios.
 Thoroughness thoroughness();
 
 }  // namespace crash

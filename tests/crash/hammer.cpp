@@ -158,8 +158,10 @@ void fork_one(Board& board, const std::string& directory, shmutex_t* const* lock
     if (child.one_in(3)) child.leave_one_held();
     _exit(0);
   }
-  while (pid > 0 && waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  int status = 0;
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
+  if (!ended_well(status)) ++board.crashed;
 }
 
 void exec_again(const std::string& directory, uint64_t seed) {
@@ -206,7 +208,11 @@ shmutex_t* open_lock(Board& board, const std::string& directory, int lock) {
   return mutex;
 }
 
-int hammer(const std::string& directory, uint64_t seed) {
+bool ended_well(int status) {
+  return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int hammer(const std::string& directory, uint64_t seed, bool steadily) {
   Board* const board = map_board(directory);
   if (board == nullptr) return 1;
   shmutex_t* locks[lock_count];
@@ -217,8 +223,9 @@ int hammer(const std::string& directory, uint64_t seed) {
   Worker worker(*board, directory, locks, seed);
   while (!board->stop) {
     worker.work(100 + worker.number() % 400);
+    if (steadily) continue;
     const uint64_t chance = worker.number() % 30;
-    if (chance < 3) fork_one(*board, directory, locks, worker.number());
+    if (chance < 3 && !board->no_forks) fork_one(*board, directory, locks, worker.number());
     if (chance == 3) {
       ++board->execs;
       worker.leave_one_held();

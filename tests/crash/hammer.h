@@ -3,7 +3,9 @@
 // Under each lock lie two numbers, the second a function of the first; a worker changes one, then the other, so that who
 // is killed inside leaves them apart, and `entered`, which names who is inside. From that follows what is wrong:
 //   missed    acquired with 0, and the numbers are apart or somebody never left
-//   invented  more EOWNERDEAD told than there were ends of a worker on its way in, inside, or on its way out
+//   invented  more EOWNERDEAD told than there were ends of a worker that owned the word; or, where nobody could look at the
+//             word first, of a worker on its way in, inside, or on its way out
+//   crashed   a worker ended otherwise than by SIGKILL or by itself
 #pragma once
 
 #include <pthread.h>
@@ -35,7 +37,8 @@ struct Guarded {
 
 struct Board {
   std::atomic<bool> stop;
-  std::atomic<uint64_t> next_slot, missed, invented, failed;
+  std::atomic<bool> no_forks;  // whose children die unseen
+  std::atomic<uint64_t> next_slot, missed, invented, failed, crashed;
   std::atomic<int> first_failure;
   std::atomic<int> first_failed_operation;
   std::atomic<uint64_t> forks, execs, threads;
@@ -53,7 +56,9 @@ bool is_in_buffer(int lock);
 unsigned attributes_of(int lock);
 shmutex_t* open_lock(Board& board, const std::string& directory, int lock);
 
-// Never returns before board.stop is set, unless killed.
-int hammer(const std::string& directory, uint64_t seed);
+bool ended_well(int status);  // as waitpid(2) has it
+
+// Never returns before board.stop is set, unless killed. `steadily`: without threads, forks and exec.
+int hammer(const std::string& directory, uint64_t seed, bool steadily);
 
 }  // namespace crash

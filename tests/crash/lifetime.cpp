@@ -19,7 +19,10 @@ const Scenario files[] = {
     {.operation = open, .start = nowhere, .ground = existing, .behind = 1},
     {.operation = open, .start = nowhere, .ground = stale},
     {.operation = open, .start = nowhere, .ground = stale, .behind = 2},
+    {.operation = open, .start = nowhere, .kind = Kind::fair, .ground = existing, .behind = 1},
+    {.operation = open, .start = nowhere, .kind = Kind::recursive, .ground = stale},
     {.operation = close},
+    {.operation = close, .kind = Kind::recursive_fair},
     {.operation = close, .others = true},
     {.operation = remove},
     {.operation = remove, .start = nowhere, .ground = existing},
@@ -27,6 +30,7 @@ const Scenario files[] = {
     {.operation = remove, .behind = 2},
     {.operation = remove, .behind = 1, .others = true},
     {.operation = remove, .kind = Kind::fair, .behind = 1},
+    {.operation = remove, .kind = Kind::recursive, .behind = 1},
 };
 
 const Scenario memory[] = {
@@ -38,6 +42,10 @@ const Scenario memory[] = {
     {.operation = close, .place = buffer},
     {.operation = remove, .place = buffer},
     {.operation = remove, .place = buffer, .behind = 2},
+    {.operation = initialise, .start = nowhere, .kind = Kind::fair, .place = buffer},
+    {.operation = open, .start = nowhere, .kind = Kind::fair, .place = buffer, .behind = 1},
+    {.operation = open, .start = nowhere, .kind = Kind::recursive, .place = buffer},
+    {.operation = remove, .kind = Kind::recursive_fair, .place = buffer, .behind = 1},
 };
 
 INSTANTIATE_TEST_SUITE_P(files, EveryInstruction, testing::ValuesIn(files), test_name);

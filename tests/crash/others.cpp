@@ -21,7 +21,19 @@ const Scenario recursive_locks[] = {
     {.operation = unlock, .start = inside, .kind = recursive, .behind = 2},
     {.operation = unlock, .start = inside, .kind = recursive, .behind = 2, .barger = true},
     {.operation = lock, .kind = recursive, .ahead = 1, .behind = 1},
+    {.operation = lock, .kind = recursive, .ahead = 1, .behind = 1, .barger = true},
+    {.operation = lock, .kind = recursive, .ahead = 1, .ahead_dies = true, .behind = 1},
     {.operation = lock, .kind = recursive, .ahead = 2, .behind = 1},
+    {.operation = lock, .kind = recursive, .ahead = 2, .behind = 1, .barger = true},
+    {.operation = lock, .kind = recursive, .ground = bereaved, .behind = 1},
+    {.operation = trylock, .kind = recursive, .behind = 1},
+    {.operation = trylock, .start = inside, .kind = recursive, .behind = 1},
+    {.operation = timedlock, .kind = recursive, .ahead = 1, .behind = 1},
+    {.operation = timedlock, .start = inside, .kind = recursive, .behind = 1},
+    {.operation = time_out, .kind = recursive, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = recursive, .ahead = 2, .behind = 1},
+    {.operation = consistent, .start = inside, .kind = recursive, .ground = bereaved, .behind = 1},
+    {.operation = poison, .start = inside_twice, .kind = recursive, .behind = 1},
 };
 
 const Scenario fair_locks[] = {
@@ -43,10 +55,25 @@ const Scenario fair_locks[] = {
     {.operation = poison, .start = inside, .kind = fair, .behind = 2},
     {.operation = lock, .kind = fair, .ahead = 1},
     {.operation = lock, .kind = fair, .ahead = 1, .behind = 2},
+    // No barger: a fair lock that somebody waits for is handed over, and never free.
+    {.operation = lock, .kind = fair, .ahead = 1, .ahead_dies = true, .behind = 1},
     {.operation = lock, .kind = fair, .ahead = 2, .behind = 1},
+    {.operation = trylock, .kind = fair, .ahead = 1},
     {.operation = timedlock, .kind = fair, .ahead = 1, .behind = 1},
     {.operation = time_out, .kind = fair, .ahead = 1, .behind = 1},
     {.operation = time_out, .kind = fair, .ahead = 2, .behind = 1},
+};
+
+constexpr Kind both = Kind::recursive_fair;
+
+const Scenario recursive_fair_locks[] = {
+    {.operation = lock, .kind = both, .behind = 1},
+    {.operation = lock, .start = inside, .kind = both, .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = both, .behind = 1},
+    {.operation = unlock, .start = inside, .kind = both, .behind = 2},
+    {.operation = consistent, .start = inside, .kind = both, .ground = bereaved, .behind = 1},
+    {.operation = lock, .kind = both, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = both, .ahead = 1, .behind = 1},
 };
 
 constexpr Place buffer = Place::buffer;
@@ -63,16 +90,28 @@ const Scenario buffers[] = {
     {.operation = lock, .place = buffer, .ahead = 1, .behind = 1},
     {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .barger = true},
     {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .others = true},
+    {.operation = lock, .place = buffer, .ahead = 1, .ahead_dies = true, .behind = 1},
     {.operation = lock, .place = buffer, .ahead = 2, .behind = 1},
+    {.operation = lock, .place = buffer, .ahead = 2, .behind = 1, .barger = true},
+    {.operation = trylock, .place = buffer, .behind = 1},
+    {.operation = timedlock, .place = buffer, .ahead = 1, .behind = 1},
+    {.operation = time_out, .place = buffer, .ahead = 1, .behind = 1},
     {.operation = time_out, .place = buffer, .ahead = 2, .behind = 1},
     {.operation = lock, .start = inside, .kind = recursive, .place = buffer, .behind = 1},
     {.operation = unlock, .start = inside_twice, .kind = recursive, .place = buffer, .behind = 1},
     {.operation = unlock, .start = inside, .kind = fair, .place = buffer, .behind = 2},
+    {.operation = consistent, .start = inside, .kind = recursive, .place = buffer, .ground = bereaved, .behind = 1},
+    {.operation = lock, .kind = fair, .place = buffer, .behind = 1},
     {.operation = lock, .kind = fair, .place = buffer, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = fair, .place = buffer, .ahead = 1, .behind = 1},
+    {.operation = consistent, .start = inside, .kind = fair, .place = buffer, .ground = bereaved, .behind = 1},
+    {.operation = poison, .start = inside, .kind = fair, .place = buffer, .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = both, .place = buffer, .behind = 1},
 };
 
 INSTANTIATE_TEST_SUITE_P(recursive_locks, EveryInstruction, testing::ValuesIn(recursive_locks), test_name);
 INSTANTIATE_TEST_SUITE_P(fair_locks, EveryInstruction, testing::ValuesIn(fair_locks), test_name);
+INSTANTIATE_TEST_SUITE_P(recursive_fair_locks, EveryInstruction, testing::ValuesIn(recursive_fair_locks), test_name);
 INSTANTIATE_TEST_SUITE_P(buffers, EveryInstruction, testing::ValuesIn(buffers), test_name);
 
 }  // namespace

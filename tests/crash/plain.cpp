@@ -45,6 +45,18 @@ const Scenario waiters_sleep[] = {
     {.operation = poison, .start = inside, .behind = 2},
 };
 
+const Scenario somebody_holds[] = {
+    {.operation = trylock, .ahead = 1},
+    {.operation = trylock, .ahead = 1, .behind = 1},
+};
+
+const Scenario victim_is_woken_by_a_death[] = {
+    {.operation = lock, .ahead = 1, .ahead_dies = true},
+    {.operation = lock, .ahead = 1, .ahead_dies = true, .behind = 2},
+    {.operation = lock, .ahead = 1, .ahead_dies = true, .behind = 1, .barger = true},
+    {.operation = timedlock, .ahead = 1, .ahead_dies = true, .behind = 1, .others = true},
+};
+
 const Scenario victim_is_woken[] = {
     {.operation = lock, .ahead = 1},
     {.operation = lock, .ahead = 1, .behind = 1},
@@ -71,6 +83,8 @@ INSTANTIATE_TEST_SUITE_P(alone, EveryInstruction, testing::ValuesIn(alone), test
 INSTANTIATE_TEST_SUITE_P(newcomers_arrive, EveryInstruction, testing::ValuesIn(newcomers_arrive), test_name);
 INSTANTIATE_TEST_SUITE_P(waiters_sleep, EveryInstruction, testing::ValuesIn(waiters_sleep), test_name);
 INSTANTIATE_TEST_SUITE_P(victim_is_woken, EveryInstruction, testing::ValuesIn(victim_is_woken), test_name);
+INSTANTIATE_TEST_SUITE_P(somebody_holds, EveryInstruction, testing::ValuesIn(somebody_holds), test_name);
+INSTANTIATE_TEST_SUITE_P(victim_is_woken_by_a_death, EveryInstruction, testing::ValuesIn(victim_is_woken_by_a_death), test_name);
 INSTANTIATE_TEST_SUITE_P(victim_is_second_in_line, EveryInstruction, testing::ValuesIn(victim_is_second_in_line), test_name);
 
 }  // namespace

@@ -16,12 +16,14 @@
 namespace crash {
 namespace {
 
-constexpr int64_t short_time = 2 * support::millisecond;
+constexpr int64_t short_time = 20 * support::millisecond;  // shorter than the library's own sleeps
 constexpr int64_t long_time = 3600 * support::second;
 
 bool is_held(int result) { return result == 0 || result == EOWNERDEAD; }
 
 std::string text(int result) { return result == 0 ? "success" : strerror(result); }
+
+bool is_fair(Kind kind) { return kind == Kind::fair || kind == Kind::recursive_fair; }
 
 bool starts_inside(Start start) { return start != Start::nowhere && start != Start::opened; }
 
@@ -90,6 +92,8 @@ int Play::due_result() const {
   const bool acquires = scenario_.operation == Operation::lock || scenario_.operation == Operation::trylock ||
                         scenario_.operation == Operation::timedlock;
   if (scenario_.operation == Operation::time_out) return ETIMEDOUT;
+  if (scenario_.operation == Operation::trylock && scenario_.ahead != 0) return EBUSY;
+  if (scenario_.ahead_dies) return EOWNERDEAD;
   return acquires && scenario_.ground == Ground::bereaved && !starts_inside(scenario_.start) ? EOWNERDEAD : 0;
 }
 
@@ -180,8 +184,13 @@ void Play::let_join() {
 
 void Play::wake_victim() {
   if (scenario_.operation == Operation::time_out) return;
-  // A fair lock's victim sleeps but once, through all the owners ahead of it.
-  const size_t go = scenario_.kind == Kind::fair ? ahead_.size() : std::min(released_ + 1, ahead_.size());
+  // The victim of a fair lock, or of glibc's, sleeps but once, through all the owners ahead of it.
+  const bool sleeps_once = is_fair(scenario_.kind) || scenario_.place == Place::pthread;
+  const size_t go = sleeps_once ? ahead_.size() : std::min(released_ + 1, ahead_.size());
+  if (scenario_.ahead_dies && released_ == 0) {
+    supervisor_.kill_and_reap(*ahead_.front().tracee);
+    ++released_;
+  }
   while (released_ < go) ahead_[released_++].actor->release.open();
 }
 
@@ -229,7 +238,9 @@ std::string Play::kill_and_judge(bool returned) {
   if (scenario_.ground == Ground::stale) news = known == 0 || news;
   supervisor_.kill_and_reap(*victim_);
 
-  for (Player& player : ahead_) players.push_back(&player);
+  for (Player& player : ahead_) {
+    if (!scenario_.ahead_dies || !player.tracee->reaped) players.push_back(&player);
+  }
   for (Player& player : behind_) players.push_back(&player);
   for (Player* const player : players) player->actor->release.open();
   if (!all_done_or_stuck(players)) return "stuck after the victim's death (" + to_string(view) + ")\n" + describe();
@@ -242,7 +253,9 @@ std::string Play::kill_and_judge(bool returned) {
 
 std::string Play::judge_players(int known_acquisitions, const View& view, bool news) const {
   const int dead = view.retired ? EIDRM : view.poisoned ? ENOTRECOVERABLE : 0;
+  // Who is due to have heard of an earlier death, of those who acquired before the kill.
   const bool died_before = scenario_.ground == Ground::stale || scenario_.ground == Ground::bereaved;
+  const int heir = died_before ? 0 : scenario_.ahead_dies && released_ != 0 ? 1 : -1;
   for (const auto* const group : {&ahead_, &behind_}) {
     for (const Player& player : *group) {
       const int result = player.actor->result;
@@ -251,7 +264,7 @@ std::string Play::judge_players(int known_acquisitions, const View& view, bool n
       if (is_held(result)) {
         const bool is_first = order == known_acquisitions;
         if (order < known_acquisitions) {
-          right = result == 0 || died_before;
+          right = result == (order == heir ? EOWNERDEAD : 0);
         } else {
           right = dead == 0 && result == (is_first && news ? EOWNERDEAD : 0);
         }
@@ -298,9 +311,7 @@ std::string Play::judge_successor(const View& view, bool news) {
   Tracee& tracee = supervisor_.spawn("the successor", true, [this, &actor] { succeed(actor); });
   Player player{&actor, &tracee, "the successor"};
   if (!all_done_or_stuck({&player})) return "a process that came later is stuck\n" + describe();
-  // Memory whose destroyer was killed half-way can still be attached, but not locked.
-  const bool half_destroyed = view.retired && view.complete && scenario_.place == Place::buffer;
-  const int due = half_destroyed ? EIDRM : view.retired ? 0 : view.poisoned ? ENOTRECOVERABLE : news ? EOWNERDEAD : 0;
+  const int due = view.retired ? 0 : view.poisoned ? ENOTRECOVERABLE : news ? EOWNERDEAD : 0;
   if (actor.result != due) return "the successor was told " + text(actor.result) + ", due: " + text(due);
   if (actor.order != 0) return "the successor could not use the lock: " + text(actor.order);
   if (!board_->others_released) return "the victim's other locks were not released: " + companions_->unreleased();

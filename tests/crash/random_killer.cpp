@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "hammer.h"
+#include "support/scene.h"
 #include "support/support.h"
 #include "tracee.h"
 
@@ -28,17 +29,25 @@ struct Options {
   size_t processes = 8;
 };
 
+enum class Mode {
+  at_once,       // SIGKILL out of the blue
+  stopped_first  // SIGSTOP, a look at which words the victim owns, SIGKILL: so it is known exactly who is due to be told
+};
+
 class Killer {
  public:
-  explicit Killer(const Options& options)
-      : options_(options), board_(*map_board(directory_.path())), random_(options.seed) {
+  Killer(const Options& options, Mode mode)
+      : options_(options), mode_(mode), board_(*map_board(directory_.path())), random_(options.seed) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    board_.no_forks = mode == Mode::stopped_first;
   }
 
-  int run() {
+  // Returns 1 if anything was wrong.
+  int run(int64_t seconds) {
     const int64_t start = support::now_ns();
-    const int64_t end = start + options_.seconds * support::second;
+    const int64_t end = start + seconds * support::second;
     for (size_t i = 0; i < options_.processes; ++i) workers_.push_back({spawn(), 0});
+    for (int i = 0; i < 2; ++i) spawn_immortal();
     bool stuck = false;
     while (support::now_ns() < end && !stuck) {
       round();
@@ -49,11 +58,17 @@ class Killer {
     for (const Child& worker : workers_) {
       if (worker.pid > 0) kill(worker.pid, SIGKILL);
     }
-    for (pid_t pid = 0; (pid = waitpid(-1, nullptr, 0)) > 0 || errno == EINTR;) account_for(pid);
+    for (const pid_t immortal : immortals_) {
+      if (immortal > 0) kill(immortal, SIGKILL);
+    }
+    int status = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR;) {
+      if (pid > 0 && !WIFSTOPPED(status)) account_for(pid, status);
+    }
     for (const Guarded& lock : board_.guarded) {
       if (lock.deaths_told > lock.deaths_possible) board_.invented += lock.deaths_told - lock.deaths_possible;
     }
-    const uint64_t wrong = board_.missed + board_.invented + board_.failed + (stuck ? 0 : check_locks());
+    const uint64_t wrong = board_.missed + board_.invented + board_.failed + board_.crashed + (stuck ? 0 : check_locks());
     report(minutes, stuck, wrong);
     return stuck || wrong != 0 ? 1 : 0;
   }
@@ -71,7 +86,27 @@ class Killer {
     if (pid != 0) return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != killer) _exit(0);
-    _exit(hammer(directory_.path(), seed));
+    _exit(hammer(directory_.path(), seed, false));
+  }
+
+  // Nobody kills or stops this one, and its sleeps have no end but a wake: one wake-up that is lost, and it is stuck.
+  void spawn_immortal() {
+    int ends[2];
+    if (pipe(ends) != 0) abort();
+    const uint64_t seed = random_();
+    const pid_t pid = fork();
+    if (pid == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      char seized = 0;
+      if (read(ends[0], &seized, 1) != 1) _exit(1);
+      stop_before_futex_waits();
+      _exit(hammer(directory_.path(), seed, true));
+    }
+    seize(pid);
+    if (write(ends[1], "", 1) != 1) abort();
+    close(ends[0]);
+    close(ends[1]);
+    immortals_.push_back(pid);
   }
 
   void round() {
@@ -92,40 +127,85 @@ class Killer {
       ++kills_;
       chosen = {spawn(), 0};
     }
-    reap_orphans();
+    handle_events();
   }
 
   void go_on(Child& worker) {
-    kill(worker.pid, SIGCONT);
+    if (worker.pid > 0) kill(worker.pid, SIGCONT);
     worker.stopped_until = 0;
   }
 
   void kill_and_reap(pid_t pid) {
-    kill(pid, SIGKILL);
-    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    int status = 0;
+    if (mode_ == Mode::stopped_first) {
+      kill(pid, SIGSTOP);
+      while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR) {
+      }
+      if (WIFSTOPPED(status)) note_what_it_owns(pid);
     }
-    account_for(pid);
+    kill(pid, SIGKILL);
+    if (mode_ == Mode::at_once || WIFSTOPPED(status)) {
+      while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+      }
+    }
+    account_for(pid, status);
   }
 
-  // Workers' children, whose parents were killed: they die with them.
-  void reap_orphans() {
-    for (;;) {
-      const pid_t pid = waitpid(-1, nullptr, WNOHANG);
-      if (pid <= 0) break;
-      account_for(pid);
+  // Workers' children, whose parents were killed, and die with them; and the immortals' stops.
+  void handle_events() {
+    int status = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
+      if (WIFSTOPPED(status)) {
+        const bool sleeps = is_before_futex_wait(status);
+        if (sleeps) make_wait_endless(pid);
+        resume(pid, sleeps || status >> 16 != 0 ? 0 : WSTOPSIG(status));
+        continue;
+      }
+      account_for(pid, status);
       for (Child& worker : workers_) {
-        if (worker.pid == pid) worker = {spawn(), 0};
+        if (worker.pid == pid) worker = {board_.stop ? 0 : spawn(), 0};
+      }
+      for (pid_t& immortal : immortals_) {
+        if (immortal == pid) immortal = 0;
       }
     }
   }
 
-  void account_for(pid_t pid) {
+  // Of a fair lock, the kernel may make it the owner in the meantime.
+  void note_what_it_owns(pid_t pid) {
+    for (Slot& slot : board_.slots) {
+      if (slot.pid != pid) continue;
+      for (int lock = 0; lock < lock_count; ++lock) {
+        const bool may_become_owner = (attributes_of(lock) & SHMUTEX_FAIR) != 0 && slot.phase[lock] != Phase::outside;
+        if (may_become_owner || owner_of(lock) == slot.tid) ++board_.guarded[lock].deaths_possible;
+      }
+    }
+  }
+
+  int owner_of(int lock) {
+    shmutex_info_t info{};
+    info.size = sizeof info;
+    if (!is_in_buffer(lock)) {
+      return shmutex_inspect(lock_path(directory_.path(), lock).c_str(), &info) == 0 ? info.owner_tid : 0;
+    }
+    // Attached for this one look, lest the workers inherit it.
+    shmutex_t* const mutex = open_lock(board_, directory_.path(), lock);
+    if (mutex == nullptr || shmutex_info(mutex, &info) != 0) return 0;
+    shmutex_close(mutex);
+    return info.owner_tid;
+  }
+
+  void account_for(pid_t pid, int status) {
+    if (!ended_well(status)) {
+      ++board_.crashed;
+      fprintf(stderr, "CRASHED: process %d ended with status 0x%x\n", pid, status);
+    }
     for (Slot& slot : board_.slots) {
       if (slot.pid != pid) continue;
       for (int lock = 0; lock < lock_count; ++lock) {
         const Phase phase = slot.phase[lock];
         if (phase == Phase::outside) continue;
-        ++board_.guarded[lock].deaths_possible;
+        if (mode_ == Mode::at_once) ++board_.guarded[lock].deaths_possible;
         ++(phase == Phase::inside ? killed_inside_ : killed_on_the_way_);
       }
       slot.pid = 0;
@@ -149,34 +229,37 @@ class Killer {
   }
 
   void describe_all() {
-    for (int lock = 0; lock < lock_count; ++lock) {
-      shmutex_info_t info{};
-      info.size = sizeof info;
-      if (is_in_buffer(lock) || shmutex_inspect(lock_path(directory_.path(), lock).c_str(), &info) != 0) continue;
-      fprintf(stderr, "lock %d: state %u, owner %d of %d, waiters %u, token %lu, last dead %d\n", lock, info.state,
-              info.owner_tid, info.owner_pid, info.waiters, info.token, info.last_dead_tid);
-    }
+    static constexpr char letters[] = {'-', 'w', 'I'};  // outside, on the way, inside
     for (Slot& slot : board_.slots) {
-      const int tid = slot.tid;
-      if (slot.pid != 0) fprintf(stderr, "thread %d of %d: %s\n", tid, slot.pid.load(), describe_process(tid).c_str());
+      if (slot.pid == 0) continue;
+      fprintf(stderr, "  thread %d of process %d: ", slot.tid.load(), slot.pid.load());
+      for (const auto& phase : slot.phase) fputc(letters[static_cast<int>(phase.load())], stderr);
+      fputc('\n', stderr);
     }
+    fputs(support::describe_scene().c_str(), stderr);
   }
 
   bool let_all_finish() {
     for (Child& worker : workers_) go_on(worker);
     board_.stop = true;
     const int64_t limit = support::now_ns() + longest_wait;
-    for (Child& worker : workers_) {
-      while (waitpid(worker.pid, nullptr, WNOHANG) == 0) {
-        if (support::now_ns() > limit) {
-          fprintf(stderr, "STUCK: process %d does not come to its end\n", worker.pid);
-          describe_all();
-          return false;
-        }
-        support::sleep_ms(1);
+    const auto somebody_runs = [this] {
+      for (const Child& worker : workers_) {
+        if (worker.pid > 0) return worker.pid;
       }
-      account_for(worker.pid);
-      worker.pid = 0;
+      for (const pid_t immortal : immortals_) {
+        if (immortal > 0) return immortal;
+      }
+      return 0;
+    };
+    while (const pid_t pid = somebody_runs()) {
+      handle_events();
+      if (support::now_ns() > limit) {
+        fprintf(stderr, "STUCK: process %d does not come to its end\n", pid);
+        describe_all();
+        return false;
+      }
+      support::sleep_ms(1);
     }
     return true;
   }
@@ -204,22 +287,26 @@ class Killer {
       told += lock.deaths_told;
       possible += lock.deaths_possible;
     }
-    printf("seed %lu, %zu processes, %d locks: kills %lu (%.0f a minute), inside %lu, on the way in or out %lu; stops %lu, "
+    printf("%s: seed %lu, %zu processes, %d locks: kills %lu (%.0f a minute), inside %lu, on the way in or out %lu; stops %lu, "
            "forks %lu, execs %lu, threads %lu\n",
-           options_.seed, options_.processes, lock_count, kills_, static_cast<double>(kills_) / minutes, killed_inside_,
+           mode_ == Mode::at_once ? "killed at once" : "stopped first", options_.seed, options_.processes, lock_count, kills_, static_cast<double>(kills_) / minutes, killed_inside_,
            killed_on_the_way_, stops_, board_.forks.load(), board_.execs.load(), board_.threads.load());
-    printf("acquired %lu, EOWNERDEAD %lu of at most %lu; stuck %d, wrong %lu (missed %lu, invented %lu, failed calls %lu)\n",
-           acquired, told, possible, stuck ? 1 : 0, wrong, board_.missed.load(), board_.invented.load(), board_.failed.load());
+    printf("acquired %lu, EOWNERDEAD %lu of at most %lu; stuck %d, wrong %lu (missed %lu, invented %lu, crashed %lu, "
+           "failed calls %lu)\n",
+           acquired, told, possible, stuck ? 1 : 0, wrong, board_.missed.load(), board_.invented.load(),
+           board_.crashed.load(), board_.failed.load());
     if (board_.failed != 0) {
       printf("first failed call: operation %d: %s\n", board_.first_failed_operation.load(), strerror(board_.first_failure));
     }
   }
 
   const Options options_;
+  const Mode mode_;
   const support::TempDir directory_;
   Board& board_;
   std::mt19937_64 random_;
   std::vector<Child> workers_;
+  std::vector<pid_t> immortals_;
   uint64_t kills_ = 0, stops_ = 0, killed_inside_ = 0, killed_on_the_way_ = 0;
 };
 
@@ -239,6 +326,10 @@ Options parse(int argc, char** argv) {
 }  // namespace crash
 
 int main(int argc, char** argv) {
-  if (argc == 4 && strcmp(argv[1], "--worker") == 0) return crash::hammer(argv[2], strtoull(argv[3], nullptr, 10));
-  return crash::Killer(crash::parse(argc, argv)).run();
+  if (argc == 4 && strcmp(argv[1], "--worker") == 0) return crash::hammer(argv[2], strtoull(argv[3], nullptr, 10), false);
+  const crash::Options options = crash::parse(argc, argv);
+  const int64_t first_half = options.seconds / 2;
+  int wrong = crash::Killer(options, crash::Mode::at_once).run(first_half);
+  wrong |= crash::Killer(options, crash::Mode::stopped_first).run(options.seconds - first_half);
+  return wrong;
 }

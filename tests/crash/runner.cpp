@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <numeric>
 #include <sstream>
 #include <unordered_set>
 
@@ -14,6 +16,7 @@ namespace crash {
 namespace {
 
 constexpr size_t findings_told = 3;
+constexpr int most_hangs = 3;  // each takes the watchdog's time
 
 class OneProcessor {
  public:
@@ -75,27 +78,58 @@ class Runner {
       : scenario_(scenario), thoroughness_(thoroughness), one_processor_(!scenario.spins), play_(scenario) {}
 
   Tally run() {
-    for (uint64_t target = 1; run_to(target); ++target) {
+    if (thoroughness_.every_instruction) {
+      run_scattered();
+    } else {
+      for (uint64_t target = 1; run_to(target); ++target) {
+      }
     }
     tally_.points = points_.size();
+    tally_.of_points = std::max(longest_, tally_.kills);
     return std::move(tally_);
   }
 
  private:
-  // Kills at the target-th kill point. False: there was none.
-  bool run_to(uint64_t target) {
-    try {
-      play_.begin();
-      const bool found = step_to(target);
-      if (found) finish(target);
-      play_.end();
-      return found;
-    } catch (const Hang& hang) {
-      ++tally_.stuck;
-      tell(target, hang.what());
-      play_.end();
-      return tally_.stuck < findings_told;
+  static constexpr uint64_t nowhere = UINT64_MAX;
+
+  // All kill points, in an order in which those tried so far are evenly spread, as long as there is time.
+  void run_scattered() {
+    const int64_t end = support::now_ns() + thoroughness_.budget_ns;
+    run_to(nowhere);
+    const uint64_t stride = coprime_near_golden_section(longest_);
+    uint64_t target = static_cast<uint64_t>(support::now_ns()) % std::max(longest_, uint64_t{1});
+    for (uint64_t i = 0; i < longest_ && support::now_ns() < end; ++i) {
+      run_to(target + 1);
+      target = (target + stride) % longest_;
     }
+  }
+
+  static uint64_t coprime_near_golden_section(uint64_t count) {
+    uint64_t stride = std::max<uint64_t>(1, static_cast<uint64_t>(0.618 * static_cast<double>(count)));
+    while (std::gcd(stride, count) > 1) ++stride;
+    return stride;
+  }
+
+  // Kills at the target-th kill point. False: there is none. Where a time-out or a spin ended sooner than in a run before,
+  // a point may be out of reach this time: try again.
+  bool run_to(uint64_t target) {
+    constexpr int tries = 20;
+    for (int i = 0; i < tries && hangs_ < most_hangs; ++i) {
+      try {
+        play_.begin();
+        const bool found = step_to(target);
+        if (found) finish(target);
+        play_.end();
+        if (found) return true;
+        if (slept_as_it_should_ && (target == nowhere || target > longest_)) return false;
+      } catch (const Hang& hang) {
+        ++tally_.stuck;
+        ++hangs_;
+        tell(target, hang.what());
+        play_.end();
+      }
+    }
+    return false;
   }
 
   bool step_to(uint64_t target) {
@@ -105,8 +139,11 @@ class Runner {
     place_ = program_counter(play_.victim().pid);
     asleep_ = returned_ = false;
     bool counts = true;
+    // The way to its sleep is killed in the other rows; it would use the time up.
+    slept_as_it_should_ = scenario_.operation != Operation::time_out || play_.run_to_sleep();
+    if (!slept_as_it_should_) return false;
     for (;;) {
-      if (counts && is_point() && ++count == target) return true;
+      if (counts && is_point() && reaches(target, count)) return true;
       if (returned_) return false;
       asleep_ = false;
       switch (play_.step()) {
@@ -117,7 +154,7 @@ class Runner {
         case Step::blocked:
           asleep_ = true;
           play_.let_join();
-          if (is_point() && ++count == target) return true;
+          if (is_point() && reaches(target, count)) return true;
           counts = false;
           play_.wake_victim();
           break;
@@ -127,6 +164,11 @@ class Runner {
         case Step::ended: throw Hang("the victim ended by itself\n" + play_.describe());
       }
     }
+  }
+
+  bool reaches(uint64_t target, uint64_t& count) {
+    longest_ = std::max(longest_, ++count);
+    return count == target;
   }
 
   bool is_point() { return !scenario_.barger || play_.look().is_free(); }
@@ -156,7 +198,9 @@ class Runner {
   Tally tally_;
   std::unordered_set<uint64_t> points_;
   uint64_t place_ = 0;
-  bool asleep_ = false, returned_ = false;
+  uint64_t longest_ = 0;  // kill points in one run
+  int hangs_ = 0;
+  bool asleep_ = false, returned_ = false, slept_as_it_should_ = true;
 };
 
 }  // namespace

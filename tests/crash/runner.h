@@ -8,7 +8,7 @@
 //                                                         can know whether the victim had touched the data.)
 //   anything else                                         nobody hears EOWNERDEAD: the victim never got in, or was out
 //   poisoned, retired                                     ENOTRECOVERABLE, EIDRM, for everybody from then on
-//   incomplete: memory half initialised                   EBADMSG, until it is initialised again (EIDRM: half destroyed)
+//   incomplete: memory half initialised, half destroyed   EBADMSG, until it is initialised again
 //   stale, taken over or not                              the first who acquires hears EOWNERDEAD: in this test an owner
 //                                                         died in the namespace that is gone
 //
@@ -24,7 +24,8 @@
 namespace crash {
 
 struct Tally {
-  uint64_t points = 0;  // different kill points: instructions, and sleeps
+  uint64_t points = 0;     // different instructions that it was killed at, its sleep counting as one
+  uint64_t of_points = 0;  // kill points that there are
   uint64_t kills = 0;
   uint64_t stuck = 0;  // somebody sleeps for ever, or all hangs
   uint64_t wrong = 0;  // somebody was told what is not so, something was left behind
@@ -35,6 +36,7 @@ struct Thoroughness {
   // Every instruction. Otherwise those before which something changed that anybody can see after the victim's death (the
   // shared memory, its robust list, whatever a system call did), and a sample of the rest.
   bool every_instruction = false;
+  int64_t budget_ns = 0;  // for every_instruction: how long at most
 };
 
 Tally run(const Scenario& scenario, Thoroughness thoroughness);

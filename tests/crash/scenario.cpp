@@ -26,7 +26,6 @@ const char* name(Start start) {
     case Start::opened: return "";
     case Start::inside: return "_inside";
     case Start::inside_twice: return "_inside_twice";
-    case Start::after_death: return "_after_death";
   }
   return "";
 }
@@ -46,6 +45,7 @@ const char* name(Kind kind) {
     case Kind::plain: return "plain";
     case Kind::recursive: return "recursive";
     case Kind::fair: return "fair";
+    case Kind::recursive_fair: return "recursive_fair";
   }
   return "";
 }
@@ -64,6 +64,7 @@ const char* name(Place place) {
 std::string name_of(const Scenario& s) {
   std::string out = std::string(name(s.kind)) + "_" + name(s.place) + "_" + name(s.operation) + name(s.start) + name(s.ground);
   if (s.ahead != 0) out += "_ahead" + std::to_string(s.ahead);
+  if (s.ahead_dies) out += "_dies";
   if (s.behind != 0) out += "_behind" + std::to_string(s.behind);
   if (s.barger) out += "_barger";
   if (s.others) out += "_others";

@@ -28,8 +28,7 @@ enum class Start {
   nowhere,       // has not opened the lock
   opened,        // has a handle
   inside,        // holds the lock
-  inside_twice,  // a recursive one
-  after_death    // holds it, and got EOWNERDEAD
+  inside_twice   // a recursive one
 };
 
 enum class Ground {
@@ -48,6 +47,7 @@ struct Scenario {
   // Processes that acquired (the first) or queue (the rest) before the victim begins; each of them holds the lock until
   // the victim sleeps or is dead. So with 1 the victim becomes the woken head waiter, with 2 it is second in line.
   int ahead = 0;
+  bool ahead_dies = false;  // the first of them does not release, but is killed: the kernel wakes the victim
   // Processes that want the lock after the victim: asleep before it begins if it holds the lock, else before it dies.
   int behind = 0;
   // A third process takes the lock if it is free just before the victim dies. Other kill points do not count.

@@ -31,6 +31,7 @@ unsigned flags_of(Kind kind) {
     case Kind::plain: return 0;
     case Kind::recursive: return SHMUTEX_RECURSIVE;
     case Kind::fair: return SHMUTEX_FAIR;
+    case Kind::recursive_fair: return SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
   }
   return 0;
 }

@@ -7,7 +7,7 @@
 
 namespace crash {
 
-enum class Kind { plain, recursive, fair };
+enum class Kind { plain, recursive, fair, recursive_fair };
 enum class Place { file, buffer, pthread };
 
 // What stands in the lock, read from outside.

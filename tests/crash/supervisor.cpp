@@ -11,6 +11,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "support/scene.h"
 #include "tracee.h"
 
 namespace crash {
@@ -61,7 +62,7 @@ Supervisor::~Supervisor() { clear(); }
 
 void Supervisor::expect_progress() {
   deadline_ = support::now_ns() + patience;
-  alarm(120);  // the test program's own watchdog is for a whole test, and knows nothing of our progress
+  support::expect_progress();
 }
 
 Tracee& Supervisor::spawn(const std::string& name, bool endless, const std::function<void()>& body) {
@@ -167,6 +168,19 @@ Step Supervisor::step(Tracee& tracee) {
   }
 }
 
+bool Supervisor::run_to_futex_wait(Tracee& tracee) {
+  tracee.has_event = false;
+  resume(tracee.pid);
+  while (!tracee.has_event) handle_event(true);
+  tracee.has_event = false;
+  if (tracee.reaped) throw Hang("it ended by itself\n" + describe());
+  if (!is_before_futex_wait(tracee.event)) return false;
+  tracee.in_step = tracee.may_block = true;
+  tracee.told_blocked = false;
+  crash::step(tracee.pid);
+  return true;
+}
+
 void Supervisor::kill_and_reap(Tracee& tracee) {
   if (!tracee.reaped) kill(tracee.pid, SIGKILL);
   while (!tracee.reaped) handle_event(true);
@@ -209,7 +223,7 @@ std::string Supervisor::describe() const {
   std::ostringstream out;
   for (const Tracee& tracee : tracees_) {
     out << "    " << tracee.name << " (" << tracee.pid << "): ";
-    out << (tracee.reaped ? "reaped" : describe_process(tracee.pid)) << "\n";
+    out << (tracee.reaped ? "reaped" : support::describe_thread(tracee.pid)) << "\n";
   }
   return out.str();
 }

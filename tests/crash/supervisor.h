@@ -56,6 +56,9 @@ class Supervisor {
   // Forks a traced process.
   Tracee& spawn(const std::string& name, bool endless, const std::function<void()>& body);
 
+  // Lets a stepped process run, instead, until it has entered its next futex wait. False: it returned without one.
+  bool run_to_futex_wait(Tracee& tracee);
+
   Step step(Tracee& tracee);
   void kill_and_reap(Tracee& tracee);
 

@@ -224,11 +224,4 @@ long switches(pid_t pid) {
   return -1;
 }
 
-std::string describe_process(pid_t pid) {
-  const char state = state_of(pid);
-  if (state == '\0') return "gone";
-  return std::string("state ") + state + ", wchan " + first_line(proc(pid, "wchan")) + ", system call " +
-         first_line(proc(pid, "syscall"));
-}
-
 }  // namespace crash

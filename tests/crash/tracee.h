@@ -44,6 +44,5 @@ bool in_library(uint64_t pc);
 bool is_blocked(pid_t pid);
 bool is_blocked_in_futex(pid_t pid);
 long switches(pid_t pid);
-std::string describe_process(pid_t pid);
 
 }  // namespace crash

@@ -1,4 +1,4 @@
-// main() of the GoogleTest programs: a watchdog for each test, which names the test that hung.
+// main() of the GoogleTest programs: a watchdog for each test, which names the test that hung, and shows what hangs there.
 #include <gtest/gtest.h>
 
 #include <stdio.h>
@@ -6,9 +6,11 @@
 #include <sys/signal.h>
 #include <unistd.h>
 
+#include "support/scene.h"
+#include "support/support.h"
+
 namespace {
 
-constexpr unsigned seconds_for_one_test = 120;
 char running[256];
 
 void on_alarm(int) {
@@ -16,13 +18,18 @@ void on_alarm(int) {
   (void)!write(STDERR_FILENO, message, sizeof message - 1);
   (void)!write(STDERR_FILENO, running, strlen(running));
   (void)!write(STDERR_FILENO, "\n", 1);
+  // What follows is not for signal handlers, and may hang in turn; then the next alarm ends it.
+  signal(SIGALRM, SIG_DFL);
+  alarm(10);
+  const std::string scene = support::describe_scene();
+  (void)!write(STDERR_FILENO, scene.data(), scene.size());
   abort();
 }
 
 class Watchdog : public testing::EmptyTestEventListener {
   void OnTestStart(const testing::TestInfo& info) override {
     snprintf(running, sizeof running, "%s.%s", info.test_suite_name(), info.name());
-    alarm(seconds_for_one_test);
+    support::expect_progress();
   }
   void OnTestEnd(const testing::TestInfo&) override { alarm(0); }
 };

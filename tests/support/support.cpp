@@ -16,6 +16,13 @@
 extern "C" void __gcov_dump() __attribute__((weak));
 
 namespace support {
+namespace {
+
+constexpr unsigned seconds_for_one_test = 120;
+
+}  // namespace
+
+void expect_progress() { alarm(seconds_for_one_test); }
 
 int64_t now_ns() {
   timespec now{};
