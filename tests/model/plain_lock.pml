@@ -8,8 +8,9 @@
  *   mutual exclusion          assertion in ENTER
  *   owner_died: none missed, none invented                              assertion in ENTER
  *   no lost wake-up           a run may end only with every thread done: a thread that sleeps when nobody can move any more
- *                             is an "invalid end state". Time-outs do not hide it: there are EVENTS of them in all, 0 in
- *                             the first configuration, and at the end they are used up in some run
+ *                             is an "invalid end state". Kills and time-outs that are left over do not hide it: Fate takes
+ *                             them away at any moment (-DFATE). Where deaths go unreported, sleepers may be left for the
+ *                             next time-out, but not on a free word, unless the dead took the wake with him (Judge)
  *   the waiters bit           the monitor: never clear under a sleeper, but within the system call that wakes him
  *   only the head sleeps on the word; who sleeps has it pending; pending is cleared in the end      (-DSTRUCTURE)
  *
@@ -74,6 +75,7 @@ byte lost = LOST_NOTICES;
 /* Ghosts: what is true, whatever the words say. */
 byte inside = 0; /* who */
 bit dirty = 0;   /* somebody died inside, and nobody has declared the data consistent */
+bit wake_lost = 0; /* somebody died unreported amid an operation */
 
 #define KILLED                                                                 \
   atomic {                                                                     \
@@ -261,7 +263,7 @@ queue_sleep:
   :: else
   fi;
 probe_word:
-  STEP(pending = WORD);
+  PEND(10, WORD);
   MARK_IF_DEAD
 #endif
   PEND(4, WORD);
@@ -445,7 +447,7 @@ done:
 /* ---- the kernel, exit_robust_list(): the list, but for the entry that is pending, too; then that */
 killed:
   if
-  :: atomic { lost > 0 -> lost--; goto reaped }
+  :: atomic { lost > 0 -> lost--; if :: pending != NOTHING -> wake_lost = 1 :: else fi; goto reaped }
   :: skip
   fi;
   if
@@ -471,6 +473,23 @@ finished:
     try_once = 0; late = 0; queued = 0; got = 0; told = 0; slept = 0
   }
 }
+
+/* What may happen need not: a sleeper who could still be killed, or time out, sleeps for ever all the same. */
+#ifdef FATE
+active proctype Fate() {
+  do
+  :: atomic { kills > 0 -> kills-- }
+  :: atomic { events > 0 -> events-- }
+  :: kills == 0 && events == 0 -> break
+  od
+}
+#endif
+
+#if LOST_NOTICES
+active proctype Judge() {
+  timeout -> assert(wake_lost || ((on_word == 0 || !IS_FREE(word)) && (on_baton == 0 || !IS_FREE(baton))))
+}
+#endif
 
 #ifdef STRUCTURE
 /* The waiters bit may be wrong in one direction only. */
