@@ -1,10 +1,19 @@
 -- Uncontended lock and unlock on this Lua, interleaved: each round times every way once, in an order that changes, and the
 -- ratio of a way is the median of its ratios to the other in the same round.
 --
---   lua bench.lua [rounds]      LUA_CPATH must lead to shmutex.so and handwritten.so
+--   lua bench.lua [--output FILE] [rounds]
+--
+-- LUA_CPATH must lead to shmutex.so and handwritten.so. --output adds a row to the table in FILE (Markdown), which is begun
+-- if there is none. The exit status is 1 if a target was missed.
 local shmutex = require "shmutex"
 local handwritten = require "handwritten"
 
+local output
+if arg[1] == "--output" then
+  output = assert(arg[2], "--output needs a file")
+  table.remove(arg, 1)
+  table.remove(arg, 1)
+end
 local rounds = tonumber(arg[1] or 60)
 local cycles = 100000
 local directory = "/dev/shm/shmutex-bench-" .. tostring({}):match "0x(%x+)"
@@ -78,17 +87,40 @@ local function ratio(name, to)
   return median(ratios)
 end
 
-print(("%s, %d rounds of %d"):format(jit and jit.version or _VERSION, rounds, cycles))
-for _, way in ipairs(ways) do print(("  %7.1f ns  %s"):format(median(way.times) / cycles * 1e9, way.name)) end
+local function time(name) return median(find(name).times) / cycles * 1e9 end
+
+local version = jit and jit.version or _VERSION
+print(("%s, %d rounds of %d"):format(version, rounds, cycles))
+for _, way in ipairs(ways) do print(("  %7.1f ns  %s"):format(time(way.name), way.name)) end
+
+local missed = false
 
 local function target(name, to, limit)
   local found = ratio(name, to)
-  local verdict = limit and ("target %.2f  %s"):format(limit, found <= limit and "reached" or "MISSED") or "(no target)"
+  local reached = not limit or found <= limit
+  missed = missed or not reached
+  local verdict = limit and ("target %.2f  %s"):format(limit, reached and "reached" or "MISSED") or "(no target)"
   print(("  %-25s / %-38s %.2f  %s"):format(name, to, found, verdict))
+  return ("%.2f%s"):format(found, reached and "" or " MISSED")
 end
-target("lock + unlock", "the same without checking its argument")
-target("lock + unlock", "hand-written C module: lock + unlock", 1.1)
+
+local ours_name, theirs_name = "lock + unlock", "hand-written C module: lock + unlock"
+target(ours_name, "the same without checking its argument")
+local to_handwritten = target(ours_name, theirs_name, 1.1)
 local guard = "local _ <close> = guard()"
-target(find(guard) and guard or "with(function)", "lock + unlock", 1.4)
+local block = find(guard) and guard or "with(function)"
+local to_lock = target(block, ours_name, 1.4)
+
+if output then
+  local file = assert(io.open(output, "a"))
+  if file:seek "end" == 0 then
+    file:write "| | `lock`+`unlock` | hand-written C module | ratio (target 1.10) | block | to `lock`+`unlock` (target 1.40) |\n"
+    file:write "| --- | --: | --: | --: | --: | --: |\n"
+  end
+  file:write(("| %s | %.1f ns | %.1f ns | %s | %.1f ns (`%s`) | %s |\n"):format(version, time(ours_name), time(theirs_name),
+    to_handwritten, time(block), find(guard) and "guard" or "with", to_lock))
+  file:close()
+end
 
 os.execute("rm -r " .. directory)
+os.exit(missed and 1 or 0)

@@ -114,6 +114,36 @@ if support.has_close then
     unit.assertIs(m:owned(), false)
   end
 
+  -- The language's rule: what is to be closed in a coroutine that failed is closed when the coroutine is.
+  function cases.test_guard_in_a_coroutine_that_fails()
+    local m = open()
+    local failing = load [[
+      local m = ...
+      local _ <close> = m:guard()
+      error("inside", 0)
+    ]]
+    local worker = coroutine.create(failing)
+    unit.assertEquals({ coroutine.resume(worker, m) }, { false, "inside" })
+    unit.assertEquals(coroutine.status(worker), "dead")
+    unit.assertIs(m:owned(), true)
+    unit.assertEquals({ coroutine.close(worker) }, { false, "inside" })
+    unit.assertIs(m:owned(), false)
+    unit.assertErrorMsgContains("inside", coroutine.wrap(failing), m) -- wrap() closes
+    unit.assertIs(m:owned(), false)
+    worker = coroutine.create(function() m:with(error, "inside") end)
+    unit.assertIs(coroutine.resume(worker), false)
+    unit.assertIs(m:owned(), false)
+    worker = coroutine.create(function()
+      m:with(function()
+        coroutine.yield()
+        error "inside"
+      end)
+    end)
+    unit.assertIs(coroutine.resume(worker), true)
+    unit.assertIs(coroutine.resume(worker), false)
+    unit.assertIs(m:owned(), false)
+  end
+
   function cases.test_coroutine_close_unlocks()
     local m = open()
     local worker = coroutine.create(guarded)

@@ -65,9 +65,56 @@ function cases.test_with_function_that_releases()
 end
 
 function cases.test_with_function_that_closes()
-  local m, other = open(), open()
-  unit.assertErrorMsgContains("closed", m.with, m, function() assert(m:close()) end)
-  unit.assertIs(other:unlock(), true)
+  for handles = 1, 2 do -- what there is beside m does not matter
+    local m = open()
+    local other = handles == 2 and open()
+    local message
+    unit.assertIs(m:with(function()
+      message = assert_fails("EBUSY", m:close())
+      return m:owned()
+    end), true)
+    unit.assertStrContains(message, m:path() .. " is held by the calling thread; unlock it first")
+    unit.assertEquals(m:info().state, "free")
+    unit.assertErrorMsgContains("closed", m.with, m, function() assert(m:unlock()) assert(m:close()) end)
+    unit.assertEquals(shmutex.inspect(support.path()).state, "free")
+    unit.assertErrorMsgContains("the real problem", function()
+      local again = open()
+      again:with(function() assert(again:unlock()) assert(again:close()) error "the real problem" end)
+    end)
+    if other then other:close() end
+  end
+end
+
+function cases.test_with_calls_whatever_can_be_called()
+  local m = open()
+  local callable = setmetatable({}, { __call = function(self, ...) return m:owned(), self, ... end })
+  unit.assertEquals({ m:with(callable, 1, 2) }, { true, callable, 1, 2 })
+  unit.assertIs(m:owned(), false)
+end
+
+function cases.test_with_passes_false_and_other_errors_on()
+  local m = open()
+  for _, value in ipairs { false, true, 1, "text", {}, print } do
+    local passed, raised = pcall(m.with, m, function() error(value, 0) end)
+    unit.assertIs(passed, false)
+    unit.assertIs(raised, value)
+    unit.assertIs(m:owned(), false)
+    unit.assertIs(m:with(function() return value end), value)
+  end
+end
+
+-- with() passes the error's value on, but the stack at its place is gone by then.
+function cases.test_with_keeps_a_traceback_that_is_made_inside()
+  local m = open()
+  local function culprit() error "deep down" end
+  local passed, text = pcall(m.with, m, function()
+    local done, trace = xpcall(culprit, debug.traceback)
+    if not done then error(trace, 0) end
+  end)
+  unit.assertIs(passed, false)
+  unit.assertStrContains(text, "deep down")
+  unit.assertStrContains(text, ("in function <%s:%d>"):format(debug.getinfo(culprit, "S").short_src, debug.getinfo(culprit, "S").linedefined))
+  unit.assertIs(m:owned(), false)
 end
 
 function cases.test_with_wrong_arguments()
@@ -102,11 +149,41 @@ else
   function cases.test_guard_unlocks_after_an_error()
     local m = open()
     local problem = {}
-    for _, value in ipairs { problem, "text", 1 } do
+    for _, value in ipairs { problem, "text", 1, false, true, print } do
       local passed, raised = pcall(guarded, m, function() error(value, 0) end)
       unit.assertIs(passed, false)
       unit.assertIs(raised, value)
       unit.assertIs(m:owned(), false)
+    end
+    unit.assertIs(pcall(guarded, m, function() error(nil) end), false)
+    unit.assertIs(m:owned(), false)
+  end
+
+  function cases.test_guard_of_a_mutex_that_is_closed()
+    for handles = 1, 2 do
+      local m = open()
+      local other = handles == 2 and open()
+      local refused
+      unit.assertIs(guarded(m, function() refused = { m:close() } end), false)
+      assert_fails("EBUSY", refused[1], refused[2], refused[3])
+      unit.assertEquals(m:info().state, "free")
+      unit.assertErrorMsgContains("closed", guarded, m, function() assert(m:unlock()) assert(m:close()) end)
+      unit.assertEquals(shmutex.inspect(support.path()).state, "free")
+      if other then other:close() end
+    end
+  end
+
+  function cases.test_a_failed_release_behind_an_error_warns()
+    for _, body in ipairs { "m:with(f)", "local _ <close> = m:guard() f()" } do
+      local pid = support.start(([[
+        warn "@on"
+        local m = assert(require "shmutex".open(%q))
+        local function f() m:unlock() error("the real problem", 0) end
+        print(select(2, pcall(function() %s end)))
+      ]]):format(support.path(), body))
+      support.assert_succeeds(pid)
+      unit.assertStrContains(support.output(), "Lua warning: shmutex: The calling thread does not hold " .. support.path())
+      unit.assertStrContains(support.output(), "the real problem")
     end
   end
 

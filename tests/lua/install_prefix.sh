@@ -1,21 +1,43 @@
 #!/bin/sh
-# `cmake --install` puts the modules on each interpreter's package.cpath: lib/lua/5.X, seen from the prefix.
+# `cmake --install` puts the modules on each interpreter's package.cpath, and they load from there.
 #   install_prefix.sh SOURCE BUILD
 set -eu
-prefix=$(mktemp -d)
-trap 'rm -r "$prefix"' EXIT
-cmake --install "$2" --prefix "$prefix" >"$prefix/log"
+source=$1
+build=$2
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+interpreters_of() { # interpreters_of LUA-VERSION
+  for lua in "lua$1" $([ "$1" != 5.1 ] || echo luajit); do
+    command -v "$lua" || true
+  done
+}
+
+# The two prefixes in which Debian's interpreters look by themselves.
+for prefix in /usr /usr/local; do
+  cmake -S "$source" -B "$work$prefix" -DCMAKE_INSTALL_PREFIX=$prefix -DSHMUTEX_BUILD_LUA=ON -DSHMUTEX_BUILD_TESTS=OFF \
+    -DSHMUTEX_BUILD_EXAMPLES=OFF -DSHMUTEX_BUILD_TOOLS=OFF >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+  destinations=$(sed -n 's|.*file(INSTALL DESTINATION "${CMAKE_INSTALL_PREFIX}/\(.*lua/5\.[0-9]\)".*|\1|p' \
+    "$work$prefix/bindings/lua/cmake_install.cmake" | sort -u)
+  [ -n "$destinations" ]
+  for destination in $destinations; do
+    for lua in $(interpreters_of "$(basename "$destination")"); do
+      echo "$lua: $prefix/$destination"
+      env -u LUA_INIT -u LUA_CPATH -u LUA_INIT_5_2 -u LUA_CPATH_5_2 -u LUA_INIT_5_3 -u LUA_CPATH_5_3 -u LUA_INIT_5_4 \
+        -u LUA_CPATH_5_4 "$lua" -e "assert((';' .. package.cpath .. ';'):find(';$prefix/$destination/?.so;', 1, true), package.cpath)"
+    done
+  done
+done
+
+prefix=$work/prefix
+cmake --install "$build" --prefix "$prefix" >"$work/log"
 for module in "$prefix"/lib*/lua/5.*/shmutex.so "$prefix"/lib*/*/lua/5.*/shmutex.so; do
   [ -e "$module" ] || continue
   directory=$(dirname "$module")
-  version=$(basename "$directory")
-  libraries=$(dirname "$(dirname "$directory")")
   # Installed for a prefix other than /usr, the module finds the library by itself.
+  libraries=$(dirname "$(dirname "$directory")")
   readelf -d "$module" | grep -q RUNPATH && libraries=
-  for lua in "lua$version" $([ "$version" != 5.1 ] || echo luajit); do
-    command -v "$lua" >/dev/null || continue
-    # Debian's interpreters look in /usr/local/lib and in the multiarch directory below /usr.
-    "$lua" -e 'assert(package.cpath:find("/usr/local/lib/lua/'"$version"'/?.so", 1, true))'
+  for lua in $(interpreters_of "$(basename "$directory")"); do
     env -u LUA_INIT LUA_PATH= LUA_CPATH="$directory/?.so" LD_LIBRARY_PATH="$libraries" "$lua" -e '
       local shmutex = require "shmutex"
       local path = os.tmpname() os.remove(path)

@@ -47,6 +47,18 @@ function cases.test_a_timeout_of_the_main_thread_spans_slices()
   unit.assertTrue(process.now() - start >= 1.2)
 end
 
+function cases.test_fractions_of_a_nanosecond_are_not_cut_off()
+  local m = open()
+  support.fork_holder(m)
+  for i = 1, 40 do
+    local timeout = 0.0012345678912345 * i / 7
+    local start = process.now()
+    assert_fails("ETIMEDOUT", m:lock(timeout))
+    unit.assertTrue(process.now() - start >= timeout)
+  end
+  assert_fails("ETIMEDOUT", m:lock(1e-10))
+end
+
 function cases.test_a_lock_that_is_free_is_acquired_whatever_the_timeout()
   local m = open()
   unit.assertIs(m:lock(0), true)
@@ -182,7 +194,7 @@ function cases.test_handles_of_one_process_are_one_lock()
   unit.assertIs(first:owned(), false)
 end
 
-function cases.test_threads()
+function cases.test_mutual_exclusion()
   local m = open()
   local code = [[
     local m = require "shmutex".open(...)
@@ -202,7 +214,6 @@ function cases.test_threads_wait_for_each_other()
       local path, fair = (...):match "^(.*) (%a+)$"
       local m = require "shmutex".open(path, { fair = fair == "true" })
       assert(select(3, m:trylock()) == 16 and select(3, m:lock(0.01)) == 110)
-      assert(select(3, m:unlock()) == 1)
       io.open(path .. " refused", "w"):close()
       return m:lock() and m:unlock() and "done"
     ]], m:path() .. " " .. tostring(fair))
@@ -213,6 +224,123 @@ function cases.test_threads_wait_for_each_other()
     m:unlock()
     unit.assertEquals({ thread:join() }, { "done" })
   end
+end
+
+function cases.test_release_of_another_threads_lock()
+  support.each_kind(function(options, kind)
+    local m = open(options, kind)
+    m:lock()
+    local thread = process.thread([[
+      local path, recursive, fair = (...):match "^(.*) (%a+) (%a+)$"
+      local m = require "shmutex".open(path, { recursive = recursive == "true", fair = fair == "true" })
+      for _, method in ipairs { "unlock", "consistent", "poison" } do
+        local done, message, code = m[method](m)
+        assert(done == nil and code == 1, message)
+      end
+      return tostring(m:owned()) .. " " .. m:info().state
+    ]], ("%s %s %s"):format(m:path(), tostring(options.recursive == true), tostring(options.fair == true)))
+    unit.assertEquals({ thread:join() }, { "false held" })
+    unit.assertIs(m:owned(), true)
+    unit.assertIs(m:unlock(), true)
+  end)
+end
+
+function cases.test_fair_waiters_are_served_in_order()
+  local m = open { fair = true }
+  m:lock()
+  local waiters = {}
+  for i = 1, 6 do
+    -- A thread that is not the main one need not give up its place for Ctrl-C.
+    waiters[i] = process.thread([[
+      local m = require "shmutex".open(..., { fair = true })
+      assert(m:lock())
+      local token = m:token()
+      assert(m:unlock())
+      return tostring(token)
+    ]], m:path())
+    wait_until(function() return process.threads_in_fair_waits() == i end)
+  end
+  m:unlock()
+  local last = ""
+  for _, waiter in ipairs(waiters) do
+    local token = assert(waiter:join())
+    unit.assertTrue(#token >= #last and token > last)
+    last = token
+  end
+end
+
+-- The others wait when the lock is removed: all are told.
+function cases.test_removed_while_waiting()
+  for _, recursive in ipairs { false, true } do -- a fair lock that others queue for is never free for a moment
+    local m = open({ recursive = recursive }, "recursive " .. tostring(recursive))
+    local workers = {}
+    for i = 1, 3 do
+      workers[i] = fork(function()
+        while true do
+          local held, _, number = m:lock()
+          if not held then return number == shmutex.errno.EIDRM and 0 or 1 end
+          process.sleep(0.0005)
+          assert(m:unlock())
+        end
+      end)
+    end
+    wait_until(function() return m:info().waiters end)
+    local removed, number
+    repeat
+      removed, _, number = shmutex.unlink(m:path())
+    until removed or number ~= shmutex.errno.EBUSY
+    unit.assertIs(removed, true)
+    for _, worker in ipairs(workers) do support.assert_succeeds(worker) end
+  end
+end
+
+function cases.test_many_processes_open_at_once()
+  for round = 1, 20 do
+    local path = support.path("lock " .. round)
+    local shared = process.shared()
+    local workers = {}
+    for i = 1, 8 do
+      workers[i] = fork(function()
+        wait_until(function() return shared(1) == 1 end)
+        local m = assert(shmutex.open(path))
+        assert(m:lock())
+        local seen = shared(2)
+        shared(2, 1)
+        assert(shared(2) == seen + 1 and m:info().links == 1)
+        assert(m:unlock())
+      end)
+    end
+    shared(1, 1)
+    for _, worker in ipairs(workers) do support.assert_succeeds(worker) end
+    unit.assertEquals(tonumber(shared(2)), 8)
+    unit.assertEquals(assert(shmutex.open(path, { exist = true })):info().state, "free")
+  end
+end
+
+function cases.test_a_child_may_use_and_close_what_it_inherited()
+  support.each_kind(function(options, kind)
+    local m = open(options, kind)
+    support.assert_succeeds(fork(function()
+      assert(m:lock() and m:unlock() and m:close())
+      return pcall(m.lock, m) and 1 or 0
+    end))
+    unit.assertIs(m:lock(), true)
+    support.assert_succeeds(fork(function() return m:close() and 0 or 1 end)) -- which does not hold what its parent holds
+    unit.assertIs(m:owned(), true)
+    unit.assertIs(m:unlock(), true)
+  end)
+end
+
+function cases.test_a_relative_path_stays_the_same_lock()
+  support.assert_succeeds(fork(function()
+    process.chdir(support.path ".")
+    local m = assert(shmutex.open "lock")
+    process.chdir "/"
+    local other = assert(shmutex.open(support.path(), { exist = true }))
+    assert(m:path() == "lock" and other:lock() and m:owned() and m:info().links == 1)
+    assert(m:unlock())
+    assert(not shmutex.inspect "lock")
+  end))
 end
 
 support.run(cases)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <linux/futex.h>
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -123,6 +126,58 @@ static int process_descriptors(lua_State *L) {
   closedir(directory);
   lua_pushinteger(L, count);
   return 1;
+}
+
+/* threads_in_fair_waits(): how many threads of this process sleep in FUTEX_LOCK_PI, which is how one waits for a fair lock */
+static bool is_in_fair_wait(const char *tid) {
+  char path[300];
+  long number = 0;
+  unsigned long address = 0;
+  unsigned long operation = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%s/syscall", tid);
+  FILE *const file = fopen(path, "r");
+  if (file == NULL) return false;
+  const int count = fscanf(file, "%ld 0x%lx 0x%lx", &number, &address, &operation); /* "running": 0 */
+  fclose(file);
+  operation &= 0x7f; /* without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME */
+  return count == 3 && number == SYS_futex && (operation == FUTEX_LOCK_PI || operation == FUTEX_LOCK_PI2);
+}
+
+static int process_threads_in_fair_waits(lua_State *L) {
+  DIR *const directory = opendir("/proc/self/task");
+  if (directory == NULL) return fail(L, "opendir");
+  lua_Integer count = 0;
+  for (const struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+    if (entry->d_name[0] != '.' && is_in_fair_wait(entry->d_name)) ++count;
+  }
+  closedir(directory);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+/* resident(): how many bytes of memory this process has in use */
+static int process_resident(lua_State *L) {
+  long size = 0;
+  long resident = 0;
+  FILE *const file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld %ld", &size, &resident) != 2) return fail(L, "/proc/self/statm");
+  fclose(file);
+  lua_pushnumber(L, (lua_Number)resident * (lua_Number)sysconf(_SC_PAGESIZE));
+  return 1;
+}
+
+static int process_chdir(lua_State *L) {
+  if (chdir(luaL_checkstring(L, 1)) != 0) return fail(L, "chdir");
+  return 0;
+}
+
+/* limit_files(n): how many descriptors this process may have open */
+static int process_limit_files(lua_State *L) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail(L, "getrlimit");
+  limit.rlim_cur = (rlim_t)luaL_checkinteger(L, 1);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return fail(L, "setrlimit");
+  return 0;
 }
 
 static int process_mkdtemp(lua_State *L) {
@@ -246,12 +301,24 @@ static int process_thread(lua_State *L) {
 int luaopen_process(lua_State *L);
 
 int luaopen_process(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"fork", process_fork},         {"spawn", process_spawn},   {"kill", process_kill},
-      {"wait", process_wait},         {"state", process_state},   {"sleep", process_sleep},
-      {"now", process_now},           {"getpid", process_getpid}, {"descriptors", process_descriptors},
-      {"mkdtemp", process_mkdtemp},   {"shared", process_shared}, {"handle", process_handle},
-      {"watchdog", process_watchdog}, {"thread", process_thread}};
+  static const luaL_Reg functions[] = {{"fork", process_fork},
+                                       {"spawn", process_spawn},
+                                       {"kill", process_kill},
+                                       {"wait", process_wait},
+                                       {"state", process_state},
+                                       {"sleep", process_sleep},
+                                       {"now", process_now},
+                                       {"getpid", process_getpid},
+                                       {"descriptors", process_descriptors},
+                                       {"mkdtemp", process_mkdtemp},
+                                       {"shared", process_shared},
+                                       {"handle", process_handle},
+                                       {"watchdog", process_watchdog},
+                                       {"thread", process_thread},
+                                       {"resident", process_resident},
+                                       {"chdir", process_chdir},
+                                       {"limit_files", process_limit_files},
+                                       {"threads_in_fair_waits", process_threads_in_fair_waits}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; ++i) {
     lua_pushcfunction(L, functions[i].func);

@@ -5,13 +5,54 @@ local open, assert_fails, die_inside = support.open, support.assert_fails, suppo
 
 local cases = {}
 
+-- Every way of acquiring; each returns what lock() returns, and leaves the lock as it was.
+local function releasing(m, ...)
+  if ... then assert(m:owned()) assert(m:unlock()) end
+  return ...
+end
+
+local ways = {
+  lock = function(m) return releasing(m, m:lock()) end,
+  timed = function(m) return releasing(m, m:lock(5)) end,
+  once = function(m) return releasing(m, m:lock(0)) end,
+  try = function(m) return releasing(m, m:trylock()) end,
+  with = function(m) return m:with(function() assert(m:owned()) return true end) end,
+}
+if support.has_close then
+  ways.guard = load [[
+    local m = ...
+    local passed, message = pcall(function()
+      local _ <close> = m:guard()
+      assert(m:owned())
+    end)
+    if passed then return true end
+    if type(message) ~= "string" then error(message, 0) end
+    local errno = require "shmutex".errno
+    return nil, message, message:find "poisoned" and errno.ENOTRECOVERABLE or message:find "died inside" and errno.EOWNERDEAD
+  ]]
+end
+
+-- Calls body(m, acquire) for each kind of lock and way of acquiring, where somebody died inside.
+local function each_kind_and_way(recover, body)
+  support.each_kind(function(options, kind)
+    for way, acquire in pairs(ways) do
+      local m = open(support.merge(options, { recover = recover }), kind .. " " .. way)
+      die_inside(m)
+      body(m, acquire)
+      unit.assertIs(m:owned(), false, kind .. " " .. way)
+    end
+  end)
+end
+
 function cases.test_without_recover_it_is_never_entered()
-  local m = open()
-  die_inside(m)
-  local message = assert_fails("EOWNERDEAD", m:lock())
-  unit.assertStrContains(message, m:path())
-  unit.assertIs(m:owned(), false)
-  unit.assertEquals(m:info().state, "owner-died")
+  each_kind_and_way(nil, function(m, acquire)
+    for _ = 1, 3 do -- the next one is told, too
+      local message = assert_fails("EOWNERDEAD", acquire(m))
+      unit.assertStrContains(message, m:path())
+      unit.assertIs(m:owned(), false)
+      unit.assertEquals(m:info().state, "owner-died")
+    end
+  end)
 end
 
 function cases.test_a_death_is_told_to_everyone()
@@ -27,8 +68,8 @@ function cases.test_a_death_is_told_to_everyone()
 end
 
 function cases.test_a_waiter_gets_it_at_the_death()
-  for _, fair in ipairs { false, true } do
-    local m = open({ fair = fair, recover = function() end }, "fair " .. tostring(fair))
+  support.each_kind(function(options, kind)
+    local m = open(support.merge(options, { recover = function() end }), kind)
     local holder = support.fork_holder(m)
     local waiters = {}
     for i = 1, 3 do
@@ -38,25 +79,21 @@ function cases.test_a_waiter_gets_it_at_the_death()
     support.kill(holder)
     for _, waiter in ipairs(waiters) do support.assert_succeeds(waiter) end
     unit.assertEquals(m:info().recoveries, 1)
-  end
+  end)
 end
 
 function cases.test_recover_is_called_with_the_lock_held()
-  local calls = 0
-  local m
-  m = open { recover = function(mutex, ...)
-    calls = calls + 1
-    unit.assertIs(mutex, m)
-    unit.assertEquals(select("#", ...), 0)
-    unit.assertIs(mutex:owned(), true)
-  end }
-  die_inside(m)
-  unit.assertIs(m:lock(), true)
-  unit.assertIs(m:owned(), true)
-  m:unlock()
-  unit.assertIs(m:lock(), true)
-  unit.assertEquals(calls, 1)
-  unit.assertEquals(m:info().recoveries, 1)
+  local calls = {}
+  local function recover(...) table.insert(calls, { select("#", ...), ..., (...):owned(), (...):info().depth }) end
+  each_kind_and_way(recover, function(m, acquire)
+    unit.assertIs(acquire(m), true)
+    unit.assertEquals(calls, { { 1, m, true, 1 } })
+    unit.assertEquals(m:info().state, "free")
+    unit.assertIs(acquire(m), true)
+    unit.assertEquals(#calls, 1)
+    unit.assertEquals(m:info().recoveries, 1)
+    calls = {}
+  end)
 end
 
 function cases.test_every_answer_but_false_declares_the_data_consistent()
@@ -71,36 +108,50 @@ function cases.test_every_answer_but_false_declares_the_data_consistent()
 end
 
 function cases.test_false_poisons()
-  local m = open { recover = function() return false end }
-  die_inside(m)
-  local message = assert_fails("ENOTRECOVERABLE", m:lock())
-  unit.assertStrContains(message, "poisoned")
-  unit.assertIs(m:owned(), false)
-  assert_fails("ENOTRECOVERABLE", m:lock())
-  unit.assertEquals(m:info().state, "poisoned")
+  each_kind_and_way(function() return false end, function(m, acquire)
+    for _ = 1, 2 do
+      local message = assert_fails("ENOTRECOVERABLE", acquire(m))
+      unit.assertStrContains(message, "poisoned")
+      unit.assertIs(m:owned(), false)
+      unit.assertEquals(m:info().state, "poisoned")
+    end
+  end)
 end
 
 function cases.test_an_exception_leaves_it_marked_and_propagates()
   local problem = {}
-  local m = open { recover = function() error(problem) end }
-  die_inside(m)
-  local passed, raised = pcall(m.lock, m)
-  unit.assertIs(passed, false)
-  unit.assertIs(raised, problem)
-  unit.assertIs(m:owned(), false)
-  unit.assertEquals(m:info().state, "owner-died")
-  unit.assertIs(pcall(m.trylock, m), false)
-  unit.assertIs(pcall(m.with, m, function() end), false)
+  each_kind_and_way(function() error(problem) end, function(m, acquire)
+    for _ = 1, 2 do
+      local passed, raised = pcall(acquire, m)
+      unit.assertIs(passed, false)
+      unit.assertIs(raised, problem)
+      unit.assertIs(m:owned(), false)
+      unit.assertEquals(m:info().state, "owner-died")
+    end
+  end)
+end
+
+function cases.test_an_exception_after_acquiring_more_deeply_releases_all()
+  for _, fair in ipairs { false, true } do
+    local m = open({ recursive = true, fair = fair, recover = function(m)
+      assert(m:lock())
+      assert(m:trylock())
+      error "no backup"
+    end }, "fair " .. tostring(fair))
+    die_inside(m)
+    unit.assertErrorMsgContains("no backup", m.lock, m)
+    unit.assertIs(m:owned(), false)
+    unit.assertEquals(m:info().state, "owner-died")
+  end
 end
 
 function cases.test_recover_may_say_it_itself()
   local m = open { recover = function(m) assert(m:consistent()) end }
   die_inside(m)
   unit.assertIs(m:lock(), true)
-end
-
-function cases.test_recover_that_poisons_itself()
-  local m = open { recover = function(m) assert(m:poison()) end }
+  unit.assertEquals(m:info().recoveries, 1)
+  m:unlock()
+  m = open { recover = function(m) assert(m:poison()) end }
   die_inside(m)
   assert_fails("ENOTRECOVERABLE", m:lock())
   unit.assertIs(m:owned(), false)
@@ -121,8 +172,35 @@ function cases.test_recover_that_closes()
 end
 
 function cases.test_recover_cannot_close()
-  local m = open { recover = function(m) assert_fails("EBUSY", m:close()) end }
+  for handles = 1, 2 do
+    local m = open { recover = function(m) assert_fails("EBUSY", m:close()) end }
+    local other = handles == 2 and open()
+    die_inside(m)
+    unit.assertIs(m:lock(), true)
+    unit.assertIs(m:unlock(), true)
+    unit.assertIs(m:close(), true)
+    if other then other:close() end
+  end
+end
+
+function cases.test_recover_may_be_whatever_can_be_called()
+  local called
+  local repairs = setmetatable({}, { __call = function(self, m) called = { self, m:owned() } end })
+  local m = open { recover = repairs }
   die_inside(m)
+  unit.assertIs(m:lock(), true)
+  unit.assertEquals(called, { repairs, true })
+end
+
+function cases.test_an_inherited_option_is_not_used()
+  local function fail() error "not to be called" end
+  local options = setmetatable({}, { __index = { recover = fail, recursive = true, fair = true } })
+  local m = open(options)
+  unit.assertIs(m:info().recursive, false)
+  unit.assertIs(m:info().fair, false)
+  die_inside(m)
+  assert_fails("EOWNERDEAD", m:lock())
+  m = open(setmetatable({ recover = function() end }, { __index = fail }))
   unit.assertIs(m:lock(), true)
 end
 
@@ -156,7 +234,10 @@ function cases.test_poison()
   m:lock()
   unit.assertIs(m:poison(), true)
   unit.assertIs(m:owned(), true)
+  unit.assertEquals(m:info().state, "poisoned")
+  unit.assertEquals({ m:owner() }, { process.getpid(), process.getpid() }) -- somebody is still inside
   m:unlock()
+  unit.assertEquals({ m:owner() }, {})
   assert_fails("ENOTRECOVERABLE", m:lock())
   assert_fails("ENOTRECOVERABLE", m:trylock())
   assert_fails("ENOTRECOVERABLE", m:with(error))
@@ -164,18 +245,48 @@ function cases.test_poison()
   unit.assertIs(open():lock(), true)
 end
 
-function cases.test_exit_while_held()
-  local m = open()
-  local code = ("assert(require 'shmutex'.open(%q):lock()) os.exit(0)"):format(m:path())
-  support.assert_succeeds(support.spawn(support.interpreter, "-e", code))
-  assert_fails("EOWNERDEAD", m:lock())
+function cases.test_every_end_is_a_death()
+  local ends = {
+    "m:lock()", "m:lock() os.exit(0)", "m:lock() os.exit(0, true)", "m:lock() error 'uncaught'",
+    "m:with(function() os.exit(0) end)",
+    "m:with(function() os.exit(0, true) end)", -- closes the Lua state, but does not return to with()
+    "m:lock() m = nil collectgarbage()",
+  }
+  if support.has_close then table.insert(ends, "local _ <close> = m:guard() os.exit(0)") end
+  local m = open { recover = function() end }
+  for i, last_words in ipairs(ends) do
+    local code = ("m = assert(require 'shmutex'.open(%q)) %s"):format(m:path(), last_words)
+    support.wait(support.spawn("/bin/sh", "-c", ('exec %s -e "$0" 2>/dev/null'):format(support.interpreter), code))
+    unit.assertEquals(m:info().state, "owner-died", last_words)
+    unit.assertIs(m:lock(), true)
+    unit.assertEquals(m:info().recoveries, i)
+    m:unlock()
+  end
 end
 
-function cases.test_end_of_script_while_holding_is_a_death()
-  local m = open()
-  local code = ("local m = assert(require 'shmutex'.open(%q)) assert(m:lock())"):format(m:path())
-  support.assert_succeeds(support.spawn(support.interpreter, "-e", code))
-  assert_fails("EOWNERDEAD", m:lock())
+-- Two deaths, of which the second happens during the repair.
+function cases.test_a_release_that_never_repaired_tells_the_next_one()
+  support.each_kind(function(options, kind)
+    local m = open(support.merge(options, { recover = function() end }), kind)
+    die_inside(m)
+    local repairing = assert(shmutex.open(m:path(), support.merge(options, {
+      recover = function() process.kill(process.getpid(), support.SIGKILL) end,
+    })))
+    unit.assertEquals({ support.wait(support.fork(function() repairing:lock() end)) }, { "signal", support.SIGKILL })
+    unit.assertEquals(m:info().state, "owner-died")
+    unit.assertIs(m:lock(), true)
+    unit.assertEquals(m:info().recoveries, 1)
+  end)
+end
+
+function cases.test_unlink_after_a_death()
+  support.each_kind(function(options, kind)
+    local m = open(options, kind)
+    die_inside(m)
+    unit.assertIs(shmutex.unlink(m:path()), true)
+    assert_fails("ENOENT", shmutex.inspect(m:path()))
+    assert_fails("EIDRM", m:lock())
+  end)
 end
 
 function cases.test_thread_exit_is_a_death()

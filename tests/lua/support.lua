@@ -73,7 +73,46 @@ function support.assert_fails(code, ...)
   unit.assertNil(value)
   unit.assertIsString(message)
   unit.assertEquals(number, shmutex.errno[code], message)
+  support.assert_in_lua(message)
   return message
+end
+
+-- Advice names what there is in Lua.
+function support.assert_in_lua(message)
+  unit.assertNil(message:match "SHMUTEX_", message)
+  unit.assertNil(message:match "shmutex_", message)
+end
+
+-- Calls body(options, name) for each kind of lock; the name is good for a file.
+function support.each_kind(body)
+  body({}, "plain")
+  body({ fair = true }, "fair")
+  body({ recursive = true }, "recursive")
+  body({ recursive = true, fair = true }, "recursive-fair")
+end
+
+-- The options, and others.
+function support.merge(options, others)
+  local all = {}
+  for name, value in pairs(options) do all[name] = value end
+  for name, value in pairs(others) do all[name] = value end
+  return all
+end
+
+-- Runs a script in an interpreter of its own, which brings its own handler of SIGINT. Its output goes to a file.
+function support.start(body)
+  local file = assert(io.open(support.path "script.lua", "w"))
+  file:write(body)
+  file:close()
+  return support.spawn("/bin/sh", "-c", ("exec %s %s >%s 2>&1"):format(support.interpreter,
+    support.path "script.lua", support.path "output"))
+end
+
+function support.output()
+  local file = assert(io.open(support.path "output"))
+  local text = file:read "*a"
+  file:close()
+  return text
 end
 
 -- Runs the cases: a table of functions whose names begin with test_. The script's argument, if it has one, chooses one.

@@ -16,7 +16,9 @@ static int64_t check_timeout(lua_State *L, int index) {
   const lua_Number seconds = luaL_checknumber(L, index);
   if (!(seconds >= 0)) luaL_argerror(L, index, "seconds, 0 or more, expected");
   const lua_Number ns = seconds * 1e9;
-  return ns < 9.2e18 ? (int64_t)ns : -1;
+  if (ns >= 9.2e18) return -1;
+  const int64_t whole = (int64_t)ns;
+  return (lua_Number)whole < ns ? whole + 1 : whole; /* never shorter than asked for */
 }
 
 /* A fair wait that can be interrupted gives up its place in the queue ten times a second. Only the main thread gets the
@@ -56,10 +58,11 @@ static int recover(lua_State *L, SharedMutex *m, int index) {
 
 /* What is left to do after a first attempt that did not get the lock just so. `hook` is what the interpreter's was before. */
 static COLD int acquire_slowly(lua_State *L, SharedMutex *m, int index, int64_t deadline, int code, lua_Hook hook) {
-  if (code == EBUSY) code = EINTR; /* a fair lock was only tried */
+  const struct before_wait before = before_wait(L);
+  if (code == EBUSY) code = EINTR; /* it was only tried */
   for (;;) {
     if (code == EINTR || (code == ETIMEDOUT && now_ns() < deadline)) {
-      run_pending_hook(L);
+      run_pending_hook(L, &before);
       if (m->handle == NULL) return raise_closed(L); /* by the hook */
       hook = lua_gethook(L);
       code = wait_once(m, deadline);
@@ -83,7 +86,8 @@ static inline int acquire(lua_State *L, SharedMutex *m, int index, int64_t timeo
     if (timeout_ns < slice_ns) left = timeout_ns;
   }
   const lua_Hook hook = lua_gethook(L);
-  const int code = m->fair ? shmutex_trylock(m->handle) : shmutex_acquire(m->handle, left, SHMUTEX_INTERRUPTIBLE);
+  const int code =
+      m->tries_first ? shmutex_trylock(m->handle) : shmutex_acquire(m->handle, left, SHMUTEX_INTERRUPTIBLE);
   return LIKELY(code == 0 && lua_gethook(L) == hook) ? 0 : acquire_slowly(L, m, index, deadline, code, hook);
 }
 
@@ -106,6 +110,17 @@ int mutex_trylock(lua_State *L) {
 
 int mutex_unlock(lua_State *L) { return push_done(L, shmutex_unlock(mutex_self(L)->handle)); }
 
+/* When an error is on its way already, which says more. */
+static COLD void warn_of_failure(lua_State *L, int code) {
+#if SHMUTEX_LUA_HAS_CLOSE
+  const struct message message = message_of(code);
+  lua_warning(L, "shmutex: ", 1);
+  lua_warning(L, message.text, 0);
+#else
+  (void)L, (void)code;
+#endif
+}
+
 #if SHMUTEX_LUA_HAS_CLOSE
 int mutex_guard(lua_State *L) {
   SharedMutex *const m = mutex_self(L);
@@ -118,8 +133,7 @@ int mutex_guard(lua_State *L) {
 /* The block was left with the lock not held: the program released it itself, or some process overwrote the lock. */
 static COLD int refuse_close(lua_State *L, int code) {
   if (lua_isnoneornil(L, 2)) return raise_failure(L, code);
-  lua_warning(L, "shmutex: ", 1); /* an error is on its way already, and says more */
-  lua_warning(L, shmutex_error_detail(), 0);
+  warn_of_failure(L, code);
   return 0;
 }
 
@@ -184,7 +198,10 @@ static int finish_with(lua_State *L, bool failed) {
   const SharedMutex *const m = (const SharedMutex *)lua_touserdata(L, 1);
   const int code = m->handle != NULL ? shmutex_unlock(m->handle) : EBADF;
   disarm_guard(L);
-  if (UNLIKELY(failed)) return lua_error(L);
+  if (UNLIKELY(failed)) {
+    if (code != 0 && code != EBADF) warn_of_failure(L, code);
+    return lua_error(L);
+  }
   if (UNLIKELY(code != 0)) return code == EBADF ? raise_closed(L) : raise_failure(L, code);
   return lua_gettop(L) - 2;
 }
@@ -202,7 +219,7 @@ static int continue_with(lua_State *L) { return finish_with(L, lua_getctx(L, NUL
 
 int mutex_with(lua_State *L) {
   SharedMutex *const m = mutex_self(L);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (UNLIKELY(!is_callable(L, 2))) luaL_checktype(L, 2, LUA_TFUNCTION);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   SharedMutex **const guard = insert_guard(L);
   const int code = acquire(L, m, 1, -1);

@@ -24,7 +24,8 @@ typedef struct SharedMutex {
   const void *mark;  /* &mutex_mark from its beginning to its collection */
   shmutex_t *handle; /* NULL: closed, or never opened */
   bool fair;
-  bool recovers; /* there is a recovery function */
+  bool tries_first; /* acquisitions: before anything else, once and without waiting */
+  bool recovers;    /* there is a recovery function */
   char path[];
 } SharedMutex;
 
@@ -70,14 +71,24 @@ int guard_close(lua_State *L); /* upvalue 1: the metatable of guards */
 
 /* wait.c */
 int64_t now_ns(void);
+/* To be called whenever this may be the main coroutine: Lua 5.1 does not tell later which one it is. Returns whether it is
+ * known now. */
+bool remember_main(lua_State *L);
+/* What has to be known from before a wait for run_pending_hook() to tell what happened in it. */
+struct before_wait {
+  bool sigint_handled; /* only where the main coroutine is not known */
+};
+struct before_wait before_wait(lua_State *L);
 /* Calls the hook, if there is one, as the interpreter would before its next instruction. It may raise. */
-void run_pending_hook(lua_State *L);
-/* To be called whenever this may be the main coroutine: Lua 5.1 does not tell later which one it is. */
-void remember_main(lua_State *L);
+void run_pending_hook(lua_State *L, const struct before_wait *before);
 
 typedef uint64_t token_t; /* what becomes a token, in SWIG's part */
 
-/* result.c: results and failures as Lua's io library has them. All return how many values they pushed. */
+/* result.c: results and failures as Lua's io library has them. Functions that return int return how many values they pushed. */
+struct message {
+  char text[1400];
+};
+struct message message_of(int code);     /* the calling thread's last failure, in Lua's words */
 int push_result(lua_State *L, int code); /* true; or nil, message, errno */
 int push_failure(lua_State *L, int code);
 int raise_failure(lua_State *L, int code);
@@ -96,5 +107,6 @@ unsigned open_flags(bool recursive, bool fair, int exist); /* exist: -1 does not
 
 /* module.c */
 const char *check_path(lua_State *L, int index);
+bool is_callable(lua_State *L, int index);
 
 #endif

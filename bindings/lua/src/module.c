@@ -12,6 +12,13 @@ const char *check_path(lua_State *L, int index) {
   return path;
 }
 
+bool is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == 0) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
 struct options {
   bool recursive;
   bool fair;
@@ -29,17 +36,17 @@ static bool option_boolean(lua_State *L, const char *name) {
 static unsigned option_mode(lua_State *L) {
   if (lua_type(L, -1) == LUA_TNUMBER) {
     const lua_Number mode = lua_tonumber(L, -1);
-    if (mode >= 0 && mode <= 0777 && mode == (lua_Number)(unsigned)mode) return (unsigned)mode;
+    if (mode > 0 && mode <= 0777 && mode == (lua_Number)(unsigned)mode) return (unsigned)mode;
   } else if (lua_type(L, -1) == LUA_TSTRING) {
     const char *const text = lua_tostring(L, -1);
     const size_t digits = strspn(text, "01234567");
     if (digits > 0 && digits <= 4 && text[digits] == '\0') {
       const unsigned long mode = strtoul(text, NULL, 8);
-      if (mode <= 0777) return (unsigned)mode;
+      if (mode > 0 && mode <= 0777) return (unsigned)mode;
     }
   }
   return (unsigned)luaL_error(
-      L, "option 'mode': permission bits expected, as a number or as an octal string such as \"640\"");
+      L, "option 'mode': permission bits expected, not 0, as a number or as an octal string such as \"640\"");
 }
 
 /* The options in the table at index, which stays; a recovery function is left on the stack. */
@@ -60,23 +67,26 @@ static struct options check_options(lua_State *L, int index) {
       found.mode = option_mode(L);
     else if (strcmp(name, "recover") != 0)
       luaL_error(L, "there is no option '%s'", name);
-    else if (!lua_isfunction(L, -1))
+    else if (!is_callable(L, lua_gettop(L)))
       luaL_error(L, "option 'recover': function expected, got %s", luaL_typename(L, -1));
     lua_pop(L, 1);
   }
-  lua_getfield(L, index, "recover");
+  lua_pushliteral(L, "recover");
+  lua_rawget(L, index); /* as lua_next() saw it */
   if (!lua_isnil(L, -1)) found.recover = lua_gettop(L);
   return found;
 }
 
 static int module_open(lua_State *L) {
-  remember_main(L);
+  const bool knows_main = remember_main(L);
   const char *const path = check_path(L, 1);
   const struct options wanted = check_options(L, 2);
   SharedMutex *const m = mutex_new(L, path, wanted.recover);
   const int code = shmutex_open(&m->handle, path, open_flags(wanted.recursive, wanted.fair, wanted.exist), wanted.mode);
   if (code != 0) return push_failure(L, code);
   m->fair = wanted.fair;
+  /* A fair wait has a choice of ways; and the moment before a wait has to be known, to say what happened in it. */
+  m->tries_first = wanted.fair || !knows_main;
   return 1;
 }
 

@@ -61,13 +61,15 @@ const char mutex_mark = 0;
 SharedMutex *mutex_new(lua_State *L, const char *path, int recover) {
   const size_t length = strlen(path) + 1;
   SharedMutex *const m = allocate(L, sizeof *m + length);
-  m->mark = &mutex_mark;
+  m->mark = NULL;
   m->handle = NULL;
   m->fair = false;
+  m->tries_first = false;
   m->recovers = recover != 0;
   memcpy(m->path, path, length);
   luaL_getmetatable(L, MUTEX_TYPE);
   lua_setmetatable(L, -2);
+  m->mark = &mutex_mark; /* from here on, collection takes it off */
   if (m->recovers) set_recover(L, recover);
   add_guard(L);
   return m;
@@ -79,9 +81,19 @@ COLD SharedMutex *mutex_check(lua_State *L, int index) {
   return m;
 }
 
+static COLD int refuse_close_of_held(lua_State *L, const SharedMutex *m) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s is held by the calling thread; unlock it first", m->path);
+  lua_pushinteger(L, EBUSY);
+  return 3;
+}
+
 int mutex_close(lua_State *L) {
   SharedMutex *const m = (SharedMutex *)luaL_checkudata(L, 1, MUTEX_TYPE);
   if (m->handle != NULL) {
+    /* Whatever other handles there are, through which it could be unlocked: who is to unlock it, with() or guard(), may have
+     * this one. */
+    if (shmutex_is_owned(m->handle) != 0) return refuse_close_of_held(L, m);
     const int code = shmutex_close(m->handle);
     if (code != 0) return push_failure(L, code);
     m->handle = NULL;
@@ -99,11 +111,13 @@ int mutex_collect(lua_State *L) {
   const int code = shmutex_close(m->handle);
   m->handle = NULL;
 #if SHMUTEX_LUA_HAS_CLOSE
-  if (code != 0) {
+  if (code == EBUSY) {
     lua_warning(L, "shmutex: ", 1);
     lua_warning(L, m->path, 1);
-    lua_warning(L, " was collected while it is held; it stays held until its owner ends, which then counts as a death",
-                0);
+    lua_warning(
+        L,
+        " was closed or collected while it is held; it stays held until its owner ends, which then counts as a death",
+        0);
   }
 #else
   (void)code;

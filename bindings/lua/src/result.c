@@ -1,22 +1,55 @@
 /* Results and failures as Lua's io library has them: a value, or nil, a message and an errno value. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "binding.h"
 
-static const char *message_of(int code) {
+/* The library's advice names what a C program would write. */
+static const struct {
+  const char *c;
+  const char *lua;
+} words[] = {
+    {"Leave SHMUTEX_MUST_CREATE out to open it", "Leave exist = false out to open it"},
+    {"open it without SHMUTEX_MUST_EXIST", "open it without exist = true"},
+    {", or pass SHMUTEX_ANY_ATTR", ""},
+    {"create it with SHMUTEX_RECURSIVE", "create it with recursive = true"},
+    {"Repair it and call shmutex_consistent()", "Open the lock with a recover function, which repairs it"},
+    {"with shmutex_unlink() (memory: shmutex_init())", "with shmutex.unlink()"},
+};
+
+/* Replaces the first c in text by lua. The text does not grow past its size. */
+static void replace(char *text, size_t size, const char *c, const char *lua) {
+  char *const found = strstr(text, c);
+  const size_t old_length = strlen(c);
+  const size_t new_length = strlen(lua);
+  if (found == NULL || strlen(text) - old_length + new_length >= size) return;
+  memmove(found + new_length, found + old_length, strlen(found + old_length) + 1);
+  memcpy(found, lua, new_length);
+}
+
+COLD struct message message_of(int code) {
+  struct message message;
   const char *const detail = shmutex_error_detail();
-  return detail[0] != '\0' ? detail : shmutex_strerror(code);
+  snprintf(message.text, sizeof message.text, "%s", detail[0] != '\0' ? detail : shmutex_strerror(code));
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i) {
+    replace(message.text, sizeof message.text, words[i].c, words[i].lua);
+  }
+  return message;
 }
 
 COLD int push_failure(lua_State *L, int code) {
+  const struct message message = message_of(code);
   lua_pushnil(L);
-  lua_pushstring(L, message_of(code));
+  lua_pushstring(L, message.text);
   lua_pushinteger(L, code);
   return 3;
 }
 
-COLD int raise_failure(lua_State *L, int code) { return luaL_error(L, "%s", message_of(code)); }
+COLD int raise_failure(lua_State *L, int code) {
+  const struct message message = message_of(code);
+  return luaL_error(L, "%s", message.text);
+}
 
 COLD int raise_closed(lua_State *L) { return luaL_error(L, "attempt to use a closed mutex"); }
 
@@ -48,7 +81,7 @@ static void push_count(lua_State *L, uint64_t count) {
 }
 
 int push_owner(lua_State *L, const shmutex_info_t *info) {
-  if (info->state != SHMUTEX_STATE_HELD || info->owner_tid == 0) {
+  if (info->owner_tid == 0 || info->owner_pid == 0) {
     lua_pushnil(L);
     return 1;
   }

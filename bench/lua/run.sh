@@ -1,0 +1,19 @@
+#!/bin/sh
+# Runs bench.lua on each Lua that modules were built for. Exit status 1 if any missed a target; all of them run.
+#   run.sh BUILD OUTPUT VERSION…      OUTPUT: the table, as Markdown
+set -u
+here=$(dirname "$0")
+build=$1
+output=$2
+shift 2
+rm -f "$output"
+missed=0
+for version in "$@"; do
+  case $version in
+    luajit) interpreter=luajit ;;
+    *) interpreter=lua$version ;;
+  esac
+  LUA_CPATH="$build/bindings/lua/$version/?.so;$build/bench/lua/$version/?.so" \
+    "$interpreter" "$here/bench.lua" --output "$output" ${SHMUTEX_BENCH_ROUNDS:+"$SHMUTEX_BENCH_ROUNDS"} || missed=1
+done
+exit $missed
