@@ -7,7 +7,7 @@ Declare the data under the lock repaired, after its owner died.
 A `recover` function need not call it: returning anything but False does. The lock stays held.
 
 Raises NotOwnerError if the calling thread does not hold the lock, MutexError (EINVAL) if there is nothing to
-declare, NotRecoverableError if the lock is poisoned.
+declare, NotRecoverableError if the lock is poisoned, ValueError if the mutex is closed.
 
     def recover(mutex):
         rebuild_index()
@@ -19,9 +19,9 @@ declare, NotRecoverableError if the lock is poisoned.
 
 Give the data under the lock up for lost: every later acquisition, by anybody, raises NotRecoverableError.
 
-The lock stays held until release(). Only unlink() makes the path usable again; it creates a new lock then.
+The lock stays held until release(). Only unlink() makes the path usable again, for a new lock.
 
-Raises NotOwnerError if the calling thread does not hold the lock.
+Raises NotOwnerError if the calling thread does not hold the lock, ValueError if the mutex is closed.
 
     with mutex:
         if not check(data):
@@ -33,7 +33,7 @@ Raises NotOwnerError if the calling thread does not hold the lock.
 
 Return a snapshot of the lock as an Info tuple: state, owner, counts, and more.
 
-Each field is for itself, since others may change the lock meanwhile.
+Each field is for itself, since others may change the lock meanwhile. ValueError if the mutex is closed.
 
     >>> mutex.info().state
     'free'

@@ -52,6 +52,7 @@
 %include "../shmutex.i"
 
 %{
+const int leave_it_marked = SHMUTEX_VERDICT_LEAVE;
 int settle_death(shmutex_t *handle, int verdict) { return shmutex_settle_death(handle, (enum shmutex_verdict)verdict); }
 const char *state_name(uint32_t state) { return shmutex_state_name(state); }
 unsigned attributes_of(int recursive, int fair) { return shmutex_attributes(recursive != 0, fair != 0); }
@@ -73,6 +74,8 @@ unsigned attributes_of(int recursive, int fair) { return shmutex_attributes(recu
 %}
 
 %init %{
+  /* Initialised in phases, it is copied into subinterpreters without its entry being called. */
+  if (check_interpreter() != 0) INIT_FAILED;
   tidy_docs(SwigMethods);
   tidy_docs(SwigPyBuiltin__SharedMutex_methods);
   {

@@ -1,17 +1,21 @@
-"""The C library by ctypes, without the extension module: the system's, or the one installed under SHMUTEX_PREFIX."""
+"""The C library by ctypes, without the extension module: the system's, or the one installed under SHMUTEX_PREFIX.
+
+ctypes reads no headers, so the types of functions are said here; the constants are read from the installed header.
+"""
 
 import ctypes
-import ctypes.util
 import errno
 import os
 import pathlib
+import re
 import tempfile
 
-prefix = os.environ.get("SHMUTEX_PREFIX")
-name = next(pathlib.Path(prefix).glob("lib/**/libshmutex.so.1")) if prefix else "libshmutex.so.1"
-c = ctypes.CDLL(str(name))
+prefix = pathlib.Path(os.environ.get("SHMUTEX_PREFIX", "/usr"))
+c = ctypes.CDLL(str(next(prefix.glob("lib/**/libshmutex.so.1"), "libshmutex.so.1")))
+header = re.sub(r"/\*.*?\*/", "", (prefix / "include/shmutex/shmutex.h").read_text(), flags=re.S)
+constants = {name: int(value, 0) for name, value in re.findall(r"SHMUTEX_(\w+) = (\w+)", header)}
 c.shmutex_open.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint]
-c.shmutex_timedlock.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+c.shmutex_acquire.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint]
 for function in (c.shmutex_lock, c.shmutex_unlock, c.shmutex_consistent, c.shmutex_close):
     function.argtypes = [ctypes.c_void_p]
 c.shmutex_error_detail.restype = ctypes.c_char_p
@@ -24,15 +28,19 @@ def check(code):
 
 with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
     mutex = ctypes.c_void_p()
-    check(c.shmutex_open(ctypes.byref(mutex), os.path.join(directory, "c.lock").encode(), 0, 0))
+    path = os.path.join(directory, "c.lock").encode()
+    check(c.shmutex_open(ctypes.byref(mutex), path, constants["RECURSIVE"] | constants["MUST_CREATE"], 0o600))
     if os.fork() == 0:
         check(c.shmutex_lock(mutex))
         os._exit(0)  # dies inside
     os.wait()
-    code = c.shmutex_timedlock(mutex, 1_000_000_000)  # ctypes lets other threads run meanwhile
+    # ctypes lets other threads run meanwhile.
+    code = c.shmutex_acquire(mutex, 1_000_000_000, constants["INTERRUPTIBLE"])
     assert code == errno.EOWNERDEAD
     print("told:", c.shmutex_error_detail().decode())
     check(c.shmutex_consistent(mutex))
+    check(c.shmutex_lock(mutex))  # again, as it is recursive
+    check(c.shmutex_unlock(mutex))
     check(c.shmutex_unlock(mutex))
     try:
         check(c.shmutex_unlock(mutex))

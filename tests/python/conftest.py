@@ -3,21 +3,18 @@
 import faulthandler
 import logging
 import os
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
 import shmutex
-from processes import Process
-
-WATCHDOG = 150
+from processes import Process, start_watchdog
 
 
 @pytest.fixture(autouse=True)
 def watchdog():
-    faulthandler.dump_traceback_later(WATCHDOG, exit=True, file=sys.__stderr__)
+    start_watchdog()
     yield
     faulthandler.cancel_dump_traceback_later()
 

@@ -1,5 +1,6 @@
 """Processes to test with. They say what they have done in lines, and wait for a line before they go on."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -7,9 +8,13 @@ import sys
 import textwrap
 import time
 
+WATCHDOG = 200
+
+# One that hangs says where.
 PRELUDE = """
-import os, signal, sys, threading, time
-signal.alarm(140)
+import faulthandler, os, signal, sys, threading, time
+faulthandler.register(signal.SIGALRM, chain=True)
+signal.alarm(180)
 import shmutex
 def say(*words): print(*words, flush=True)
 def hear(): return sys.stdin.readline().strip()
@@ -26,8 +31,15 @@ hear()
 """
 
 
+def start_watchdog():
+    """Ends the tests, and says where they are, unless it is started anew in time: at each test, and at each step of its
+    processes, since on a busy machine many of them take long."""
+    faulthandler.dump_traceback_later(WATCHDOG, exit=True, file=sys.__stderr__)
+
+
 class Process:
     def __init__(self, code, *arguments, prelude=PRELUDE, options=()):
+        start_watchdog()
         self.process = subprocess.Popen(
             [sys.executable, *options, "-c", prelude + textwrap.dedent(code), *map(os.fsdecode, arguments)],
             stdin=subprocess.PIPE,
@@ -38,6 +50,7 @@ class Process:
         self.pid = self.process.pid
 
     def hear(self):
+        start_watchdog()
         line = self.process.stdout.readline()
         assert line, "it ended: " + self.process.stderr.read()
         return line.strip()
@@ -58,11 +71,19 @@ class Process:
     def kill(self):
         """SIGKILL, and gone."""
         self.signal(signal.SIGKILL)
-        self.process.wait(60)
+        self.wait()
+
+    def wait(self):
+        """Until its end; returns the status."""
+        start_watchdog()
+        status = self.process.wait()
+        assert status != -signal.SIGALRM, "it hung: " + self.process.stderr.read()
+        return status
 
     def finish(self):
         """Waits for its end; returns (status, stdout, stderr)."""
-        out, err = self.process.communicate(timeout=120)
+        start_watchdog()
+        out, err = self.process.communicate()
         return self.process.returncode, out, err
 
     def end(self):
@@ -73,7 +94,7 @@ class Process:
                 stream.close()
             except OSError:
                 pass
-        self.process.wait(60)
+        self.process.wait()
 
     def wait_until_asleep(self):
         """Until its main thread sleeps in the kernel, in a futex."""
@@ -102,4 +123,4 @@ def die_holding(spawn, path, **options):
     """A process that dies inside."""
     spawn(
         f"m = shmutex.SharedMutex(sys.argv[1], **{options!r}); m.acquire(); os.kill(os.getpid(), 9)", path
-    ).process.wait(60)
+    ).wait()

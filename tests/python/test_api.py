@@ -1,6 +1,7 @@
 """The class and the functions, each by itself."""
 
 import errno
+import logging
 import os
 import pathlib
 import stat
@@ -166,7 +167,7 @@ def test_default_mode(path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
-@pytest.mark.parametrize("mode", [-1, 0o1000])
+@pytest.mark.parametrize("mode", [-1, 0, 0o1000])
 def test_bad_mode(path, mode):
     with pytest.raises(ValueError):
         SharedMutex(path, mode=mode)
@@ -314,6 +315,80 @@ def test_opening_twice(path):
     with pytest.raises(RuntimeError):
         mutex.__init__(path)
     mutex.close()
+    mutex.__init__(path)
+    with mutex:
+        pass
+
+
+@pytest.mark.parametrize("moment", ["path", "exist"])
+def test_opening_twice_from_within(path, moment):
+    """What __init__ calls opens the mutex before it does."""
+    mutex = SharedMutex.__new__(SharedMutex)
+
+    class Sly:
+        def __fspath__(self):
+            if moment == "path":
+                mutex.__init__(path)
+            return path + ".second"
+
+        def __bool__(self):
+            if moment == "exist":
+                mutex.__init__(path)
+            return False
+
+    with pytest.raises(RuntimeError, match="open already"):
+        mutex.__init__(Sly(), exist=Sly())
+    try:
+        assert mutex.path == path
+        with mutex:
+            assert SharedMutex(path).owned
+        other = SharedMutex(path)
+        other.close()
+        mutex.close()
+        mutex.close()
+    finally:
+        shmutex.unlink(path + ".second")
+
+
+def test_opening_at_once_from_many_threads(path):
+    """Of those who open one object together, one does; and the list of open mutexes stays whole."""
+    for _ in range(50):
+        mutex = SharedMutex.__new__(SharedMutex)
+        outcomes = []
+        start = threading.Barrier(4)
+
+        def initialise():
+            start.wait()
+            try:
+                mutex.__init__(path)
+                outcomes.append("opened")
+            except RuntimeError:
+                outcomes.append("refused")
+
+        threads = [threading.Thread(target=initialise) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["opened"] + ["refused"] * 3
+        with mutex:
+            pass
+        mutex.close()
+
+
+def test_a_path_whose_destructor_closes_the_mutex(path):
+    logging.getLogger("shmutex").setLevel(logging.CRITICAL)  # pytest keeps all records, and their arguments
+    mutex = SharedMutex(path)
+
+    class Name(str):
+        def __del__(self):
+            mutex.close()
+
+    mutex.close()
+    mutex.__init__(Name(path))
+    mutex.close()
+    mutex.__init__(path)  # drops the last reference to that name
+    assert mutex.closed
     mutex.__init__(path)
     with mutex:
         pass

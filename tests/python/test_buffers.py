@@ -3,10 +3,13 @@
 import array
 import ctypes
 import errno
+import gc
 import mmap
 import multiprocessing
 import os
 import pickle
+import sys
+import weakref
 from multiprocessing import shared_memory
 
 import pytest
@@ -148,6 +151,20 @@ def test_too_small():
         pass
 
 
+@pytest.mark.parametrize("offset", [sys.maxsize, sys.maxsize - 1, sys.maxsize - ALIGN, 2**62 + 1])
+def test_an_offset_far_out(offset):
+    with pytest.raises(ValueError, match="the buffer has 4096"):
+        SharedMutex.from_buffer(mmap.mmap(-1, 4096), offset)
+
+
+def test_misaligned_proposes_only_what_fits():
+    memory = memoryview(mmap.mmap(-1, 4096))
+    with pytest.raises(ValueError, match="too small"):
+        SharedMutex.from_buffer(memory[: SIZE + 8], 8)
+    with pytest.raises(ValueError, match="offset=64 would be"):
+        SharedMutex.from_buffer(memory[: SIZE + ALIGN], 8)
+
+
 def test_misaligned_says_what_would_do():
     with pytest.raises(ValueError, match="offset=64 would be"):
         SharedMutex.from_buffer(make_mmap(), 8)
@@ -181,6 +198,48 @@ def test_pickle_says_why_not():
         pickle.dumps(mutex)
 
 
+def test_a_path_after_a_buffer(path):
+    mutex = SharedMutex.from_buffer(make_mmap())
+    mutex.close()
+    mutex.__init__(path)
+    assert mutex.path == path and f"path={path!r}" in repr(mutex)
+    assert pickle.loads(pickle.dumps(mutex)).path == path
+    mutex.unlink()
+    assert not os.path.exists(path)
+
+
+def test_a_cycle_through_the_buffer_is_collected():
+    class Memory(bytearray):
+        pass
+
+    memory = Memory(SIZE + ALIGN)
+    memory.mutex = SharedMutex.from_buffer(memory, aligned_offset(memory))
+    gone = weakref.ref(memory.mutex)
+    del memory
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_cycle_through_the_buffer_of_a_held_one(caplog):
+    class Memory(bytearray):
+        pass
+
+    memory = Memory(SIZE + ALIGN)
+    memory.mutex = SharedMutex.from_buffer(memory, aligned_offset(memory))
+    memory.mutex.acquire()
+    del memory
+    gc.collect()
+    assert caplog.text.count("CRITICAL") == 1 and "collected while its lock is held" in caplog.text
+
+
+def test_what_is_logged(caplog):
+    memory = make_mmap()
+    for init in (None, None, False, True):
+        SharedMutex.from_buffer(memory, init=init).close()
+    words = [record.getMessage().split(": ")[-1] for record in caplog.records]
+    assert words == ["created", "closed", "attached", "closed", "attached", "closed", "created", "closed"]
+
+
 def test_repr():
     memory = make_mmap()
     mutex = SharedMutex.from_buffer(memory, ALIGN)
@@ -208,6 +267,9 @@ def test_unlink_ends_it():
     for each in (mutex, other):
         with pytest.raises(shmutex.RemovedError):
             each.acquire()
+        with pytest.raises(shmutex.RemovedError) as caught:
+            each.unlink()
+        assert caught.value.errno == errno.EIDRM and "buffer" in str(caught.value)
 
 
 def test_death_in_a_forked_child():

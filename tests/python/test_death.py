@@ -202,7 +202,7 @@ def test_a_release_that_never_repaired_tells_the_next_one(path, spawn):
     die_holding(spawn, path)
     spawn(
         "m = shmutex.SharedMutex(sys.argv[1], recover=lambda m: os.kill(os.getpid(), 9)); m.acquire()", path
-    ).process.wait(60)
+    ).wait()
     assert mutex.info().state == "owner-died"
     with mutex:
         pass
@@ -239,3 +239,97 @@ def test_unlink_after_a_death(path, spawn):
     die_holding(spawn, path)
     mutex.unlink()
     assert not os.path.exists(path)
+
+
+class Meddling(logging.Handler):
+    """A log handler that uses another mutex, and fails at it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.other = SharedMutex(path)
+
+    def emit(self, record):
+        with pytest.raises(shmutex.NotOwnerError):
+            self.other.release()
+        with self.other:
+            assert not self.other.acquire(timeout=0)
+
+
+@WAYS
+def test_log_handlers_that_use_mutexes(path, spawn, acquire):
+    mutex = SharedMutex(path)
+    die_holding(spawn, path)
+    handler = Meddling(path + ".log")
+    logging.getLogger("shmutex").addHandler(handler)
+    try:
+        with pytest.raises(shmutex.OwnerDiedError) as caught:
+            acquire(mutex)
+    finally:
+        logging.getLogger("shmutex").removeHandler(handler)
+        handler.other.unlink()
+    assert path in str(caught.value) and "died inside" in str(caught.value)
+    assert path + ".log" not in str(caught.value)
+
+
+def test_a_log_handler_that_uses_the_same_mutex(path, spawn):
+    mutex = SharedMutex(path, recursive=True)
+    die_holding(spawn, path, recursive=True)
+    depths = []
+
+    class Nested(logging.Handler):
+        def emit(self, record):
+            with mutex:
+                depths.append(mutex.depth)
+
+    handler = Nested()
+    logging.getLogger("shmutex").addHandler(handler)
+    try:
+        with pytest.raises(shmutex.OwnerDiedError):
+            mutex.acquire()
+    finally:
+        logging.getLogger("shmutex").removeHandler(handler)
+    assert depths == [2, 2] and not mutex.owned and mutex.info().state == "owner-died"
+
+
+def test_recover_that_releases_says_so_in_its_own_words(path, spawn):
+    other = SharedMutex(path + ".other")
+
+    def recover(mutex):
+        mutex.release()
+        with other:
+            assert not other.acquire(False)
+
+    mutex = SharedMutex(path, recover=recover)
+    die_holding(spawn, path)
+    with pytest.raises(shmutex.NotOwnerError) as caught:
+        mutex.acquire()
+    assert path in str(caught.value) and ".other" not in str(caught.value)
+    other.unlink()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork beside other threads
+def test_a_fork_inside_recover_that_closes(path, spawn):
+    """The child has none of its parent's calls; the mutex closed there is not taken for a repaired one."""
+    children = []
+
+    def recover(mutex):
+        child = os.fork()
+        if child == 0:
+            mutex.close()
+        else:
+            children.append(child)
+
+    mutex = SharedMutex(path, recover=recover)
+    die_holding(spawn, path)
+    parent = os.getpid()
+    try:
+        mutex.acquire()
+    except BaseException as error:
+        if os.getpid() != parent:
+            os._exit(7 if isinstance(error, ValueError) and mutex.closed else 8)
+        raise
+    if os.getpid() != parent:
+        os._exit(9)
+    assert os.WEXITSTATUS(os.waitpid(children[0], 0)[1]) == 7
+    assert mutex.owned and mutex.info().recoveries == 1
+    mutex.release()

@@ -2,6 +2,9 @@
 
 import gc
 import logging
+import multiprocessing
+import subprocess
+import sys
 
 import pytest
 
@@ -70,6 +73,85 @@ def test_exit_while_held(path, spawn, end):
     _, _, errors = spawn(EXIT.format(more=end), path).finish()
     lines = [line for line in errors.splitlines() if path in line]
     assert len(lines) == 1 and "held" in lines[0]
+    assert shmutex.inspect(path).state == "owner-died"
+
+
+BUFFER = """
+import mmap
+mutex = shmutex.SharedMutex.from_buffer(mmap.mmap(-1, 4096))
+mutex.acquire()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        EXIT.format(more="mutex.poison()"),
+        EXIT.format(more="same = shmutex.SharedMutex(sys.argv[1]); other = shmutex.SharedMutex(sys.argv[1].encode())"),
+        BUFFER,
+        BUFFER + "mutex.poison()",
+        EXIT.format(more="thread = threading.Thread(target=time.sleep, args=(0.01,)); thread.start()"),
+        EXIT.format(more="import multiprocessing.util"),
+    ],
+    ids=["poisoned", "three objects", "buffer", "poisoned buffer", "a thread", "multiprocessing"],
+)
+def test_exit_while_held_says_so_once(path, spawn, code):
+    status, _, errors = spawn(code, path).finish()
+    (line,) = errors.splitlines()
+    assert status == 0 and "interpreter exits while its lock is held" in line
+
+
+WORKER = """
+{before}
+import multiprocessing
+def work(path, inside):
+    import shmutex
+    global mutex
+    mutex = shmutex.SharedMutex(path)
+    mutex.acquire()
+    if not inside: mutex.release()
+if __name__ == "__main__":
+    import sys
+    path, method, inside = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    context = multiprocessing.get_context(method)
+    worker = context.Process(target=work, args=(path, inside))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("before", ["", "import shmutex"], ids=["imported by the worker", "imported by all"])
+@pytest.mark.parametrize("inside", [1, 0], ids=["held", "released"])
+def test_a_worker_of_multiprocessing_ends(path, tmp_path, method, before, inside):
+    script = tmp_path / "program.py"
+    script.write_text(WORKER.format(before=before))
+    done = subprocess.run(
+        [sys.executable, str(script), path, method, str(inside)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if path in line]
+    assert len(lines) == inside and all("interpreter exits" in line for line in lines), done.stderr
+    assert shmutex.inspect(path).state == ("owner-died" if inside else "free")
+
+
+def test_a_workers_worker(path, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        WORKER.format(before="import shmutex").replace(
+            "    mutex.acquire()\n",
+            "    if inside == 1:\n"
+            "        child = multiprocessing.get_context('fork').Process(target=work, args=(path, 2))\n"
+            "        child.start(); child.join()\n"
+            "        return\n"
+            "    mutex.acquire()\n",
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(script), path, "fork", "1"], capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr.count(path) == 1, done.stderr
     assert shmutex.inspect(path).state == "owner-died"
 
 

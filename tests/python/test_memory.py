@@ -3,12 +3,13 @@
 import gc
 import logging
 import os
+import signal
 import sys
 
 import pytest
 
 import shmutex
-from processes import HOLD
+from processes import HOLD, die_holding
 from shmutex import SharedMutex
 
 CYCLES = 100_000
@@ -73,7 +74,7 @@ def test_open_and_close(path):
 
 
 def test_open_and_collect(path):
-    repeat(lambda: SharedMutex(path, recover=recover), CYCLES // 10, path, recover, SharedMutex)
+    repeat(lambda: SharedMutex(path, recover=recover), CYCLES, path, recover, SharedMutex)
 
 
 def test_acquire_and_release(path):
@@ -159,3 +160,101 @@ def test_pickles(path):
 
     mutex = SharedMutex(path, recover=recover)
     repeat(lambda: pickle.loads(pickle.dumps(mutex)), CYCLES // 20, path, recover, SharedMutex)
+
+
+def catch(kind, function, *arguments):
+    try:
+        function(*arguments)
+    except kind:
+        return
+    raise AssertionError("it did not fail")
+
+
+def test_owner_died_raised(path, spawn):
+    """It stays marked, so that each acquisition is told."""
+    mutex = SharedMutex(path)
+    die_holding(spawn, path)
+
+    def meet():
+        catch(shmutex.OwnerDiedError, mutex.acquire)
+        catch(shmutex.OwnerDiedError, mutex.__enter__)
+
+    repeat(meet, CYCLES // 20, path, mutex, shmutex.OwnerDiedError)
+
+
+def test_keyboard_interrupt_out_of_a_wait(path, spawn):
+    mutex = SharedMutex(path)
+    holder = spawn(HOLD, path).expect("held")
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+    def wait():
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        mutex.acquire()
+
+    def interrupt():
+        catch(KeyboardInterrupt, wait)
+
+    try:
+        repeat(interrupt, CYCLES // 50, path, mutex)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    holder.kill()
+
+
+def test_refused_close(path):
+    mutex = SharedMutex(path)
+    with mutex:
+        repeat(lambda: catch(shmutex.MutexError, mutex.close), CYCLES // 20, path, mutex)
+
+
+def test_release_save_and_restore(path):
+    mutex = SharedMutex(path, recursive=True)
+
+    def save_and_restore():
+        for _ in range(3):
+            mutex.acquire()
+        depth = mutex._release_save()
+        mutex._acquire_restore(depth)
+        mutex._release_save()
+
+    repeat(save_and_restore, CYCLES // 5, path, mutex)
+
+
+def test_unlink(path):
+    def create_and_remove():
+        SharedMutex(path).unlink()
+        mutex = SharedMutex(path)
+        shmutex.unlink(path)
+        catch(shmutex.RemovedError, mutex.acquire)
+        catch(shmutex.RemovedError, mutex.unlink)
+
+    repeat(create_and_remove, CYCLES // 20, path, SharedMutex)
+
+
+class Sub(SharedMutex):
+    pass
+
+
+class Slotted(SharedMutex):
+    __slots__ = ("extra",)
+
+
+@pytest.mark.parametrize("cls", [Sub, Slotted])
+def test_instances_of_subclasses(path, cls):
+    keep = SharedMutex(path)
+
+    def use():
+        mutex = cls(path, recover=recover)
+        mutex.extra = [mutex]  # a cycle
+        with mutex:
+            pass
+        mutex.close()
+
+    repeat(use, CYCLES // 5, path, recover, cls, SharedMutex)
+    assert not keep.closed
+
+
+def test_second_openings(path):
+    mutex = SharedMutex(path)
+    repeat(lambda: catch(RuntimeError, mutex.__init__, path), CYCLES // 5, path, mutex)

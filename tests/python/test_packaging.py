@@ -61,6 +61,58 @@ def test_wheel(source_tree, tmp_path, path):
     assert str(environment) in directory and Path(library).parent == Path(directory)
 
 
+FREE_THREADED = """#!{python}
+# Says of itself what a free-threaded build does.
+import sys, sysconfig
+ask = sysconfig.get_config_var
+sysconfig.get_config_var = lambda name: 1 if name == "Py_GIL_DISABLED" else ask(name)
+code = sys.argv[2]
+sys.argv[:] = ["-c"] + sys.argv[3:]
+exec(code)
+"""
+
+
+def configure(source_tree, build, interpreters):
+    cmake = os.environ.get("CMAKE_COMMAND", "cmake")
+    return subprocess.run(
+        [
+            cmake, "-S", str(source_tree), "-B", str(build), "-DSHMUTEX_BUILD_PYTHON=ON",
+            f"-DSHMUTEX_PYTHON={interpreters}", "-DSHMUTEX_BUILD_TESTS=OFF",
+        ],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def tags_of(done):
+    """The interpreters that it says it builds for."""
+    (line,) = (line for line in done.stdout.splitlines() if "Python binding for:" in line)
+    return line.split(": ")[1].split(", ")
+
+
+def test_a_free_threaded_build_is_refused(source_tree, tmp_path):
+    free = tmp_path / "python3.13t"
+    free.write_text(FREE_THREADED.format(python=base_interpreter()))
+    free.chmod(0o755)
+    done = configure(source_tree, tmp_path / "build", free)
+    assert done.returncode != 0 and "free-threaded" in done.stderr
+
+
+def test_interpreters_of_one_version_are_built_for_once(source_tree, tmp_path):
+    twice = f"{base_interpreter()};{base_interpreter()}"
+    done = configure(source_tree, tmp_path / "build", twice)
+    assert done.returncode == 0, done.stderr
+    assert tags_of(done) == [sys.implementation.cache_tag]
+
+
+def test_all_builds_for_the_distributions_first(source_tree, tmp_path):
+    done = configure(source_tree, tmp_path / "build", "all")
+    assert done.returncode == 0, done.stderr
+    tags = tags_of(done)
+    assert len(tags) == len(set(tags))
+    if os.path.exists("/usr/bin/python3") and base_interpreter().startswith("/usr/bin/"):
+        assert tags[0] == sys.implementation.cache_tag
+
+
 @pytest.mark.parametrize("prefix", ["/usr", "/usr/local"])
 def test_install(source_tree, tmp_path, path, prefix):
     """cmake --install for the distribution: where its Python looks, with the library where its linker looks."""

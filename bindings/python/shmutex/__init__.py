@@ -9,9 +9,16 @@ If a process dies inside, by SIGKILL included, the kernel hands the lock on at o
 OwnerDiedError, or its `recover` function is called. See help(shmutex.SharedMutex).
 """
 
-from . import _shmutex
+try:
+    from . import _shmutex
 
-_shmutex.check_interpreter()
+    _shmutex.check_interpreter()
+except ImportError as error:
+    if "subinterpreter" in str(error):  # also CPython's own words for an isolated one
+        raise ImportError(
+            "shmutex does not support subinterpreters; use it in the main interpreter, or in a process of its own"
+        ) from None
+    raise
 
 from . import _support  # noqa: E402
 from ._shmutex import SharedMutex, __version__, inspect, unlink  # noqa: E402

@@ -1,6 +1,7 @@
 """What the extension module calls and what is easier said in Python: exceptions, named tuples, recovery, the log."""
 
 import atexit
+import copyreg
 import errno
 import logging
 import os
@@ -115,6 +116,42 @@ ACCEPT = _Accept()
 Recover = Union[None, _Accept, Callable[[Any], object]]
 Name = Union[str, bytes]
 
+# The library's sentences advise C programs; so do these, in the words of this module.
+_PYTHON_WORDS = (
+    ("Leave SHMUTEX_MUST_CREATE out to open it", "Leave exist=False out to open it"),
+    ("open it without SHMUTEX_MUST_EXIST", "open it without exist=True"),
+    ("Ask for the same, or pass SHMUTEX_ANY_ATTR.", "Ask for the same, or unlink() it first."),
+    ("or create it with SHMUTEX_RECURSIVE.", "or create it with recursive=True."),
+    (
+        "Make one with shmutex_init(), or pass SHMUTEX_INIT_ONCE for zeroed memory.",
+        "Make one with from_buffer(init=True), or with init=None where the memory is all zeros.",
+    ),
+    (
+        "Make it anew with shmutex_init() when nobody uses it.",
+        "Make it anew with from_buffer(init=True) when nobody uses it.",
+    ),
+    (
+        "remove the lock with shmutex_unlink() (memory: shmutex_init()), and open it anew.",
+        "remove the lock with unlink() (in a buffer: from_buffer(init=True)), and open it anew.",
+    ),
+    (
+        "Repair it and call shmutex_consistent().",
+        "Open the lock with a recover function that repairs it, or with recover=shmutex.ACCEPT.",
+    ),
+    ("Close the handle and open the lock anew.", "Close the mutex and open the lock anew."),
+    ("a lock call without its unlock", "an acquire() without its release()"),
+    ("Look for an unlock too many.", "Look for a release() too many."),
+    ("(SHMUTEX_SIZE)", "(SharedMutex.SIZE)"),
+    ("(SHMUTEX_ALIGN)", "(SharedMutex.ALIGN)"),
+)
+
+
+def in_python_words(text: str) -> str:
+    for c, python in _PYTHON_WORDS:
+        text = text.replace(c, python)
+    return text
+
+
 # What becomes of the lock: enum shmutex_verdict.
 LEAVE, REPAIRED, POISON = range(3)
 
@@ -154,13 +191,23 @@ def refuse_close(path: Optional[Name]) -> NoReturn:
 
 
 def refuse_unlink(path: Optional[Name]) -> NoReturn:
+    if path is None:
+        raise RemovedError(errno.EIDRM, "The lock in this buffer has been removed already.", path)
     raise RemovedError(
         errno.EIDRM, "The lock's file has been removed already; what its path names now is not this lock.", path
     )
 
 
 def absolute_path(path: Name) -> Name:
-    return os.path.abspath(path)
+    """As it is but for the front: the kernel follows a symbolic link before the `..` behind it."""
+    if os.path.isabs(path):
+        return path
+    try:
+        return os.path.join(os.getcwdb(), path) if isinstance(path, bytes) else os.path.join(os.getcwd(), path)
+    except FileNotFoundError as error:
+        raise MutexError(
+            errno.ENOENT, f"{os.fsdecode(path)!r} is a relative path, and the current directory was deleted.", path
+        ) from error
 
 
 def reopen(cls: Any, path: Name, recursive: bool, fair: bool, recover: Recover) -> Any:
@@ -170,15 +217,26 @@ def reopen(cls: Any, path: Name, recursive: bool, fair: bool, recover: Recover) 
     return mutex
 
 
-def reduce(
-    cls: Any, path: Optional[Name], recursive: bool, fair: bool, recover: Recover, state: Optional[dict]
-) -> Tuple[Any, ...]:
+def state_of(mutex: Any) -> Any:
+    """What pickle would ask of an object that has no __reduce__(): __dict__ and slots, or its __getstate__()."""
+    getstate = getattr(mutex, "__getstate__", None)
+    if getstate is not None:  # every object has one from Python 3.11 on
+        return getstate()
+    slots = {name: getattr(mutex, name) for name in _slot_names(type(mutex)) if hasattr(mutex, name)}
+    return (mutex.__dict__ or None, slots) if slots else mutex.__dict__ or None
+
+
+_slot_names: Callable[[type], Any] = copyreg._slotnames  # type: ignore[attr-defined]
+
+
+def reduce(mutex: Any, path: Optional[Name], recursive: bool, fair: bool, recover: Recover) -> Tuple[Any, ...]:
+    cls = type(mutex)
     if path is None:
         raise TypeError(
             f"cannot pickle a {cls.__name__} in a buffer: pickle what the buffer was made from (the SharedMemory, "
             "the file to map) and call from_buffer() on it at the other end"
         )
-    return reopen, (cls, path, recursive, fair, recover), state or None
+    return reopen, (cls, path, recursive, fair, recover), state_of(mutex)
 
 
 def log_debug(what: str, name: object) -> None:
@@ -190,6 +248,32 @@ def report_collected(name: object) -> None:
         "%s: collected while its lock is held; it stays held until its owner ends, which will count as a death",
         name,
     )
+
+
+_watching = False
+
+
+def watch_workers() -> None:
+    """Processes that multiprocessing forks end by os._exit(), after their finalizers: atexit functions do not run."""
+    global _watching
+    util = sys.modules.get("multiprocessing.util")
+    if util is None or _watching:
+        return
+    _watching = True
+    util.register_after_fork(log, _watch_this_worker)
+    if sys.modules["multiprocessing"].parent_process() is not None:  # imported by what the worker runs
+        _watch_this_worker()
+
+
+def _watch_this_worker(_: object = None) -> None:
+    multiprocessing = sys.modules["multiprocessing"]
+    if multiprocessing.get_start_method(allow_none=True) != "spawn":  # that one ends as other interpreters do
+        sys.modules["multiprocessing.util"].Finalize(None, report_held_at_exit, exitpriority=-100)
+
+
+def after_fork() -> None:
+    _shmutex.after_fork()
+    watch_workers()
 
 
 def report_held_at_exit() -> None:
@@ -227,5 +311,8 @@ def start() -> None:
     ident = threading.main_thread().ident
     assert ident is not None
     _shmutex.set_main_thread(ident)
-    os.register_at_fork(after_in_child=_shmutex.after_fork)
+    for function in (_shmutex.unlink, _shmutex.inspect):
+        function.__module__ = "shmutex"
+    os.register_at_fork(after_in_child=after_fork)
     atexit.register(report_held_at_exit)
+    watch_workers()

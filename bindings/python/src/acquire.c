@@ -39,10 +39,18 @@ static bool is_held(int code) { return code == 0 || code == EOWNERDEAD; }
 /* One wait without the GIL. */
 static int sleep_for_it(shmutex_t *handle, int64_t timeout_ns, unsigned how) {
   int code;
+  /* Whoever has the GIL while the interpreter ends is the thread that ends it, and will have it again. */
+  const bool ends_it = is_finalizing();
   Py_BEGIN_ALLOW_THREADS code = shmutex_acquire(handle, timeout_ns, how);
-  /* A daemon thread does not survive getting the GIL back now; so nobody need hear of a death inside. */
-  if (is_held(code) && is_finalizing()) (void)shmutex_unlock(handle);
+  /* Any other thread does not survive getting the GIL back now; so nobody need hear of a death inside. */
+  if (is_held(code) && !ends_it && is_finalizing()) (void)shmutex_unlock(handle);
   Py_END_ALLOW_THREADS return code;
+}
+
+/* In a forked child, a signal handler or recovery function may close what its parent's thread is inside of. */
+static COLD int closed_meanwhile(void) {
+  if (PyErr_Occurred() == NULL) (void)raise_closed();
+  return raised;
 }
 
 /* Python runs signal handlers in its main thread only; that one sleeps in slices. Everybody else waits in one piece,
@@ -51,6 +59,7 @@ static int sleep_for_it(shmutex_t *handle, int64_t timeout_ns, unsigned how) {
 static int wait_in_slices(SharedMutex *mutex, int64_t deadline) {
   for (;;) {
     if (PyErr_CheckSignals() != 0) return raised;
+    if (mutex->handle == NULL) return closed_meanwhile();
     int64_t left = slice;
     bool last = false;
     if (deadline != forever) {
@@ -62,10 +71,10 @@ static int wait_in_slices(SharedMutex *mutex, int64_t deadline) {
     const int code = sleep_for_it(mutex->handle, left, SHMUTEX_INTERRUPTIBLE);
     if (code == EINTR || (code == ETIMEDOUT && !last)) continue;
     if (is_held(code) && PyErr_CheckSignals() != 0) {
-      (void)shmutex_unlock(mutex->handle);
+      if (mutex->handle != NULL) (void)shmutex_unlock(mutex->handle);
       return raised;
     }
-    return code;
+    return mutex->handle == NULL ? closed_meanwhile() : code;
   }
 }
 
@@ -81,13 +90,22 @@ static int wait_at_once(SharedMutex *mutex, int64_t deadline) {
 /* The lock is held, and its last owner died inside: never entered unaware. 0, an errno value or `raised`. */
 static int judge_death(SharedMutex *mutex) {
   ++mutex->inside;
+  /* Put into words now: what log handlers and the recovery function do may fail, and overwrite the library's. */
+  PyObject *const died = make_error(EOWNERDEAD, mutex->path, false);
   PyObject *const recover = mutex->recover == NULL ? Py_None : mutex->recover;
-  PyObject *const answer = call_support("judge_death", "(OO)", (PyObject *)object_of(mutex), recover);
-  const int verdict = answer == NULL ? 0 : (int)PyLong_AsLong(answer);
+  PyObject *const answer =
+      died == NULL ? NULL : call_support("judge_death", "(OO)", (PyObject *)object_of(mutex), recover);
+  const int verdict = answer == NULL ? leave_it_marked : (int)PyLong_AsLong(answer);
   Py_XDECREF(answer);
   if (mutex->inside != 0) --mutex->inside;
-  const int code = settle_death(mutex->handle, verdict);
-  return PyErr_Occurred() != NULL ? raised : code;
+  int code = mutex->handle == NULL ? closed_meanwhile() : settle_death(mutex->handle, verdict);
+  if (PyErr_Occurred() != NULL) code = raised;
+  if (code == EOWNERDEAD) {
+    PyErr_SetObject((PyObject *)Py_TYPE(died), died);
+    code = raised;
+  }
+  Py_XDECREF(died);
+  return code;
 }
 
 /* What a trylock that failed leads to. 0, an errno value or `raised`; held only if 0. */
@@ -152,6 +170,7 @@ static COLD int refuse_timeout(PyObject *type, const char *why) {
 
 /* Seconds, as threading.Lock takes them, into nanoseconds; -1 leaves *timeout_ns alone. */
 static int parse_timeout(PyObject *timeout, bool blocking, int64_t *timeout_ns) {
+  static const double too_large = 9223372036.854775807; /* INT64_MAX nanoseconds */
   double seconds;
   if (PyFloat_CheckExact(timeout)) {
     seconds = PyFloat_AS_DOUBLE(timeout);
@@ -160,15 +179,16 @@ static int parse_timeout(PyObject *timeout, bool blocking, int64_t *timeout_ns) 
     if (UNLIKELY(seconds == -1.0 && PyErr_Occurred() != NULL)) return -1;
   }
   if (seconds == -1.0) return 0;
+  /* In threading.Lock's order. */
   if (UNLIKELY(isnan(seconds))) return refuse_timeout(PyExc_ValueError, "Invalid value NaN (not a number)");
+  if (UNLIKELY(fabs(seconds) >= too_large)) {
+    return refuse_timeout(PyExc_OverflowError, "timeout value is out of range");
+  }
   if (UNLIKELY(!blocking)) {
     return refuse_timeout(PyExc_ValueError, "can't specify a timeout for a non-blocking call");
   }
   if (UNLIKELY(seconds < 0)) {
     return refuse_timeout(PyExc_ValueError, "timeout value must be a non-negative number");
-  }
-  if (UNLIKELY(seconds > (double)(INT64_MAX / second))) {
-    return refuse_timeout(PyExc_OverflowError, "timeout value is too large");
   }
   /* Rounded up: never shorter than asked for. */
   *timeout_ns = (int64_t)ceil(seconds * (double)second);
@@ -212,7 +232,7 @@ static int collect(const char *function, PyObject *const *args, Py_ssize_t count
 
 /* What became of a first try. timeout: nanoseconds, or `forever`. */
 static COLD PyObject *finish_acquire(SharedMutex *mutex, int code, bool blocking, int64_t timeout) {
-  if (code == EBUSY && !blocking) Py_RETURN_FALSE;
+  if (code == EBUSY && (!blocking || timeout == 0)) Py_RETURN_FALSE;
   const int64_t now = now_ns();
   code = acquire_slowly(mutex, code, timeout > forever - now ? forever : now + timeout);
   if (code == 0) Py_RETURN_TRUE;

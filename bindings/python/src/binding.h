@@ -25,8 +25,9 @@ typedef struct SharedMutex {
 typedef struct MutexObject {
   PyObject_HEAD SharedMutex mutex;
   PyObject *weak_references;
+  bool reported;                       /* as held at the interpreter's exit */
   PyObject *attributes;                /* of instances of subclasses, and of those who like to attach things */
-  struct MutexObject *previous, *next; /* all that are open: see held_names() */
+  struct MutexObject *previous, *next; /* all that are open */
 } MutexObject;
 
 static inline SharedMutex *mutex_of(PyObject *self) { return &((MutexObject *)self)->mutex; }
@@ -69,8 +70,8 @@ PyObject *mutex_unlink(PyObject *self, PyObject *unused);
 int mutex_traverse(PyObject *self, visitproc visit, void *arg);
 int mutex_clear(PyObject *self);
 void mutex_dealloc(PyObject *self);
-/* Names of the open locks that threads of this process hold. */
-PyObject *held_names(void);
+/* Names of the open locks that threads of this process hold, each lock once, and never again. */
+PyObject *unreported_held_names(void);
 /* In a forked child: none of the parent's other threads is inside anything here. */
 void forget_other_threads(void);
 
@@ -79,6 +80,7 @@ void tidy_docs(PyMethodDef *table);
 PyObject *make_type(const PyMethodDef *swig_methods);
 
 /* module.c */
+int check_interpreter(void);
 int add_functions(PyObject *module);
 
 /* support.c: the binding's Python half, shmutex/_support.py */
@@ -87,12 +89,15 @@ PyObject *call_support(const char *name, const char *format, ...);
 /* Raises the exception of a code, with the library's own sentence. by_path: the call was about a file, not a held lock.
  */
 PyObject *raise_code(int code, PyObject *filename, bool by_path);
+/* The same exception, not raised. */
+PyObject *make_error(int code, PyObject *filename, bool by_path);
 PyObject *raise_closed(void);
 PyObject *info_object(const shmutex_info_t *info);
 PyObject *owner_object(const shmutex_info_t *info);
 
 /* From bindings/shmutex.i, for the other parts. */
 int settle_death(shmutex_t *handle, int verdict);
+extern const int leave_it_marked;
 const char *state_name(uint32_t state);
 unsigned attributes_of(int recursive, int fair);
 

@@ -29,12 +29,22 @@ static PyObject *name_of(const SharedMutex *mutex) {
   return PyUnicode_FromFormat("the buffer at %p", mutex->memory);
 }
 
-PyObject *held_names(void) {
+static bool is_held_here(const MutexObject *object) {
+  shmutex_info_t info = {.size = sizeof info};
+  return shmutex_info(object->mutex.handle, &info) == 0 && info.depth != 0 && info.owner_pid == (int32_t)getpid();
+}
+
+/* All objects of a process for one lock have one handle. */
+static void mark_reported(const shmutex_t *handle) {
+  for (MutexObject *each = first_open; each != NULL; each = each->next) {
+    if (each->mutex.handle == handle) each->reported = true;
+  }
+}
+
+PyObject *unreported_held_names(void) {
   PyObject *const names = PyList_New(0);
   for (const MutexObject *each = first_open; names != NULL && each != NULL; each = each->next) {
-    shmutex_info_t info = {.size = sizeof info};
-    if (shmutex_info(each->mutex.handle, &info) != 0 || info.state != SHMUTEX_STATE_HELD) continue;
-    if (info.owner_pid != (int32_t)getpid()) continue;
+    if (each->reported || !is_held_here(each)) continue;
     PyObject *const name = name_of(&each->mutex);
     const int failed = name == NULL || PyList_Append(names, name) != 0;
     Py_XDECREF(name);
@@ -42,12 +52,16 @@ PyObject *held_names(void) {
       Py_DECREF(names);
       return NULL;
     }
+    mark_reported(each->mutex.handle);
   }
   return names;
 }
 
 void forget_other_threads(void) {
-  for (MutexObject *each = first_open; each != NULL; each = each->next) each->mutex.inside = 0;
+  for (MutexObject *each = first_open; each != NULL; each = each->next) {
+    each->mutex.inside = 0;
+    each->reported = false;
+  }
 }
 
 static void log_debug(const char *text, const SharedMutex *mutex) {
@@ -58,6 +72,27 @@ static void log_debug(const char *text, const SharedMutex *mutex) {
   Py_XDECREF(result);
 }
 
+/* The logger may be gone already when the interpreter ends. */
+static void report_held(const SharedMutex *mutex) {
+  PyObject *const name = name_of(mutex);
+  if (name == NULL) {
+    PyErr_WriteUnraisable(NULL);
+  } else if (is_finalizing()) {
+    PySys_FormatStderr("shmutex: %S: the interpreter has ended while its lock is held, which will count as a death\n",
+                       name);
+    Py_DECREF(name);
+  } else {
+    PyObject *const result = call_support("report_collected", "(N)", name);
+    if (result == NULL) PyErr_WriteUnraisable(NULL);
+    Py_XDECREF(result);
+  }
+}
+
+static int refuse_second_opening(void) {
+  PyErr_SetString(PyExc_RuntimeError, "the mutex is open already");
+  return -1;
+}
+
 static void assign(PyObject **field, PyObject *value) {
   PyObject *const old = *field;
   Py_XINCREF(value);
@@ -65,13 +100,24 @@ static void assign(PyObject **field, PyObject *value) {
   Py_XDECREF(old);
 }
 
-static void opened(PyObject *self, shmutex_t *handle, unsigned attributes, PyObject *recover, const char *how) {
+static int opened(PyObject *self, const SharedMutex *as, const char *how) {
   SharedMutex *const mutex = mutex_of(self);
-  mutex->handle = handle;
-  mutex->attributes = attributes;
-  assign(&mutex->recover, recover);
+  if (mutex->handle != NULL) { /* another thread was faster, or __fspath__() has opened it */
+    (void)shmutex_close(as->handle);
+    return refuse_second_opening();
+  }
+  mutex->handle = as->handle;
+  mutex->attributes = as->attributes;
+  mutex->view = as->view;
+  mutex->memory = as->memory;
+  ((MutexObject *)self)->reported = false;
   enter_list((MutexObject *)self);
+  /* From here on the object is whole: what is replaced may be the last reference to something with a __del__(). */
+  assign(&mutex->path, as->path);
+  assign(&mutex->absolute, as->absolute);
+  assign(&mutex->recover, as->recover);
   log_debug(how, mutex);
+  return 0;
 }
 
 static int check_recover(PyObject *recover) {
@@ -86,11 +132,12 @@ typedef struct {
   const char *how;
 } Opening;
 
-/* Says which of the two it did, create or open; so it asks for one at a time until one of them is the case. */
+/* Says which of the two it did, create or open; so it asks for one at a time until one of them is the case. While
+ * others create and remove the lock without end, it leaves that to the library, which gives up after ten seconds. */
 static Opening open_or_create(const char *path, unsigned attributes, unsigned existing, unsigned mode) {
   Opening result = {NULL, 0, "opened"};
   const unsigned creating = SHMUTEX_MUST_CREATE;
-  for (;;) {
+  for (int attempts = 0; attempts < 100; ++attempts) {
     if (existing != creating) {
       result.code = shmutex_open(&result.handle, path, attributes | SHMUTEX_MUST_EXIST, mode);
       if (result.code != ENOENT || existing != 0) return result;
@@ -99,11 +146,13 @@ static Opening open_or_create(const char *path, unsigned attributes, unsigned ex
     if (result.code == 0) result.how = "created";
     if (result.code != EEXIST || existing != 0) return result;
   }
+  result.code = shmutex_open(&result.handle, path, attributes, mode);
+  return result;
 }
 
 static int check_mode(int mode) {
-  if (mode >= 0 && mode <= 0777) return 0;
-  PyErr_SetString(PyExc_ValueError, "mode must be permission bits, 0 to 0o777");
+  if (mode > 0 && mode <= 0777) return 0;
+  PyErr_SetString(PyExc_ValueError, "mode must be permission bits, 0o1 to 0o777");
   return -1;
 }
 
@@ -125,11 +174,7 @@ int mutex_init(PyObject *self, PyObject *args, PyObject *keywords) {
                                    &exist, &recover)) {
     return -1;
   }
-  SharedMutex *const mutex = mutex_of(self);
-  if (mutex->handle != NULL) {
-    PyErr_SetString(PyExc_RuntimeError, "the mutex is open already");
-    return -1;
-  }
+  if (mutex_of(self)->handle != NULL) return refuse_second_opening();
   if (check_mode(mode) != 0 || check_recover(recover) != 0 || exist_flag(exist, &existing) != 0) return -1;
   PyObject *const path = PyOS_FSPath(given);
   PyObject *encoded = NULL;
@@ -146,10 +191,11 @@ int mutex_init(PyObject *self, PyObject *args, PyObject *keywords) {
     (void)raise_code(opening.code, path, true);
     goto done;
   }
-  assign(&mutex->path, path);
-  assign(&mutex->absolute, absolute);
-  opened(self, opening.handle, attributes, recover, opening.how);
-  result = 0;
+  result = opened(
+      self,
+      &(SharedMutex){
+          .handle = opening.handle, .attributes = attributes, .path = path, .absolute = absolute, .recover = recover},
+      opening.how);
 done:
   Py_XDECREF(absolute);
   Py_XDECREF(encoded);
@@ -162,30 +208,40 @@ static int check_place(const Py_buffer *view, Py_ssize_t offset) {
     PyErr_SetString(PyExc_ValueError, "offset must not be negative");
     return -1;
   }
-  const uintptr_t misplaced = ((uintptr_t)view->buf + (uintptr_t)offset) % SHMUTEX_ALIGN;
-  if (misplaced != 0) {
-    PyErr_Format(PyExc_ValueError, "a lock must be aligned to %d bytes; in this buffer offset=%zd would be",
-                 (int)SHMUTEX_ALIGN, offset + (Py_ssize_t)(SHMUTEX_ALIGN - misplaced));
-    return -1;
-  }
   if (offset > view->len || view->len - offset < SHMUTEX_SIZE) {
     PyErr_Format(PyExc_ValueError, "a lock takes %d bytes; the buffer has %zd, and offset is %zd", (int)SHMUTEX_SIZE,
                  view->len, offset);
     return -1;
   }
-  return 0;
+  const Py_ssize_t misplaced = (Py_ssize_t)(((uintptr_t)view->buf + (uintptr_t)offset) % SHMUTEX_ALIGN);
+  if (misplaced == 0) return 0;
+  const Py_ssize_t next = offset + SHMUTEX_ALIGN - misplaced;
+  if (view->len - next >= SHMUTEX_SIZE) {
+    PyErr_Format(PyExc_ValueError, "a lock must be aligned to %d bytes; in this buffer offset=%zd would be",
+                 (int)SHMUTEX_ALIGN, next);
+  } else {
+    PyErr_Format(PyExc_ValueError,
+                 "a lock must be aligned to %d bytes; the buffer is too small for the next place that is, offset=%zd",
+                 (int)SHMUTEX_ALIGN, next);
+  }
+  return -1;
 }
 
 /* init: None initialises zeroed memory once, True whatever is there, False nothing. */
-static int attach(shmutex_t **handle, void *memory, size_t size, unsigned attributes, PyObject *init) {
+static int attach(Opening *out, void *memory, size_t size, unsigned attributes, PyObject *init) {
   int now = -1;
   if (init != Py_None) {
     now = PyObject_IsTrue(init);
     if (now < 0) return -1;
   }
   int code = 0;
+  out->how = now == 1 ? "created" : "attached";
   Py_BEGIN_ALLOW_THREADS if (now == 1) code = shmutex_init(memory, size, attributes);
-  if (code == 0) code = shmutex_attach(handle, memory, size, attributes | (now < 0 ? (unsigned)SHMUTEX_INIT_ONCE : 0u));
+  if (code == 0) code = shmutex_attach(&out->handle, memory, size, attributes);
+  if (code == EBADMSG && now < 0) {
+    out->how = "created";
+    code = shmutex_attach(&out->handle, memory, size, attributes | SHMUTEX_INIT_ONCE);
+  }
   Py_END_ALLOW_THREADS if (code != 0)(void) raise_code(code, NULL, true);
   return code == 0 ? 0 : -1;
 }
@@ -213,22 +269,39 @@ PyObject *mutex_from_buffer(PyObject *type, PyObject *args, PyObject *keywords) 
     return NULL;
   }
   PyObject *self = NULL;
-  shmutex_t *handle = NULL;
+  Opening opening = {NULL, 0, NULL};
   const unsigned attributes = attributes_of(recursive, fair);
-  void *const memory = (char *)view->buf + (offset > 0 ? offset : 0);
   if (check_place(view, offset) == 0) self = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
-  if (self == NULL || attach(&handle, memory, (size_t)(view->len - offset), attributes, init) != 0) {
+  void *const memory = self == NULL ? NULL : (char *)view->buf + offset;
+  if (self == NULL || attach(&opening, memory, (size_t)(view->len - offset), attributes, init) != 0 ||
+      opened(self,
+             &(SharedMutex){.handle = opening.handle,
+                            .attributes = attributes,
+                            .view = view,
+                            .memory = memory,
+                            .path = Py_None,
+                            .absolute = Py_None,
+                            .recover = recover},
+             opening.how) != 0) {
     Py_XDECREF(self);
     drop_view(view);
     return NULL;
   }
-  SharedMutex *const mutex = mutex_of(self);
-  mutex->view = view;
-  mutex->memory = memory;
-  assign(&mutex->path, Py_None);
-  assign(&mutex->absolute, Py_None);
-  opened(self, handle, attributes, recover, "attached");
   return self;
+}
+
+/* 0, or why it stays open. */
+static int close_now(PyObject *self) {
+  SharedMutex *const mutex = mutex_of(self);
+  const int code = shmutex_close(mutex->handle);
+  if (code != 0) return code;
+  leave_list((MutexObject *)self);
+  mutex->handle = NULL;
+  Py_buffer *const view = mutex->view;
+  mutex->view = NULL;
+  log_debug("closed", mutex);
+  drop_view(view);
+  return 0;
 }
 
 PyObject *mutex_close(PyObject *self, PyObject *unused) {
@@ -240,14 +313,8 @@ PyObject *mutex_close(PyObject *self, PyObject *unused) {
     Py_XDECREF(result);
     return NULL;
   }
-  const int code = shmutex_close(mutex->handle);
+  const int code = close_now(self);
   if (code != 0) return raise_code(code, mutex->path, false);
-  leave_list((MutexObject *)self);
-  mutex->handle = NULL;
-  Py_buffer *const view = mutex->view;
-  mutex->view = NULL;
-  log_debug("closed", mutex);
-  drop_view(view);
   Py_RETURN_NONE;
 }
 
@@ -261,16 +328,16 @@ static int check_name(const SharedMutex *mutex) {
 PyObject *mutex_unlink(PyObject *self, PyObject *unused) {
   (void)unused;
   SharedMutex *const mutex = mutex_of(self);
-  if (mutex->view != NULL) {
-    const int code = shmutex_destroy(mutex->memory, SHMUTEX_SIZE);
-    if (code != 0) return raise_code(code, NULL, true);
-    Py_RETURN_NONE;
-  }
-  if (mutex->absolute == NULL || mutex->absolute == Py_None) return raise_closed();
+  if (mutex->view == NULL && (mutex->absolute == NULL || mutex->absolute == Py_None)) return raise_closed();
   if (check_name(mutex) != 0) {
     PyObject *const result = call_support("refuse_unlink", "(O)", mutex->path);
     Py_XDECREF(result);
     return NULL;
+  }
+  if (mutex->view != NULL) {
+    const int code = shmutex_destroy(mutex->memory, SHMUTEX_SIZE);
+    if (code != 0) return raise_code(code, NULL, true);
+    Py_RETURN_NONE;
   }
   PyObject *encoded = NULL;
   if (!PyUnicode_FSConverter(mutex->absolute, &encoded)) return NULL;
@@ -283,6 +350,7 @@ PyObject *mutex_unlink(PyObject *self, PyObject *unused) {
 
 int mutex_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(mutex_of(self)->recover);
+  if (mutex_of(self)->view != NULL) Py_VISIT(mutex_of(self)->view->obj);
   Py_VISIT(((MutexObject *)self)->attributes);
 #if PY_VERSION_HEX >= 0x03090000
   Py_VISIT(Py_TYPE(self));
@@ -291,7 +359,10 @@ int mutex_traverse(PyObject *self, visitproc visit, void *arg) {
 }
 
 int mutex_clear(PyObject *self) {
-  Py_CLEAR(mutex_of(self)->recover);
+  SharedMutex *const mutex = mutex_of(self);
+  /* A cycle through the buffer. One that is held stays as it is: see close_collected(). */
+  if (mutex->view != NULL && mutex->handle != NULL) (void)close_now(self);
+  Py_CLEAR(mutex->recover);
   Py_CLEAR(((MutexObject *)self)->attributes);
   return 0;
 }
@@ -300,18 +371,15 @@ int mutex_clear(PyObject *self) {
  */
 static void close_collected(PyObject *self) {
   SharedMutex *const mutex = mutex_of(self);
-  leave_list((MutexObject *)self);
   PyObject *type, *value, *traceback;
   PyErr_Fetch(&type, &value, &traceback);
-  if (shmutex_close(mutex->handle) == 0) {
-    drop_view(mutex->view);
+  if (close_now(self) != 0) {
+    MutexObject *const object = (MutexObject *)self;
+    const bool silent = is_finalizing() && (object->reported || !is_held_here(object));
+    leave_list(object);
+    mutex->handle = NULL;
     mutex->view = NULL;
-    log_debug("closed", mutex);
-  } else if (!is_finalizing()) { /* what is held at exit, an atexit function has reported before */
-    PyObject *const name = name_of(mutex);
-    PyObject *const result = name == NULL ? NULL : call_support("report_collected", "(N)", name);
-    if (result == NULL) PyErr_WriteUnraisable(NULL);
-    Py_XDECREF(result);
+    if (!silent) report_held(mutex);
   }
   PyErr_Restore(type, value, traceback);
 }

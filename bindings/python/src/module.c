@@ -6,7 +6,7 @@ PyObject *shmutex_swig_init(void);
 __attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__shmutex(void);
 
 /* The module's state is per process, not per interpreter, and the GIL guards it. */
-static int check_interpreter(void) {
+int check_interpreter(void) {
 #ifdef Py_GIL_DISABLED
   PyErr_SetString(PyExc_ImportError,
                   "shmutex does not support free-threaded builds of Python; use a build with the GIL");
@@ -58,7 +58,7 @@ static PyObject *py_after_fork(PyObject *module, PyObject *unused) {
 static PyObject *py_held_names(PyObject *module, PyObject *unused) {
   (void)module;
   (void)unused;
-  return held_names();
+  return unreported_held_names();
 }
 
 static PyMethodDef functions[] = {

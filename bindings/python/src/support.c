@@ -42,17 +42,45 @@ static const char *exception_of(int code, bool by_path) {
   }
 }
 
-PyObject *raise_code(int code, PyObject *filename, bool by_path) {
+/* The library's own sentence, with Python's names for what it advises. */
+static PyObject *describe(int code) {
   const char *detail = shmutex_error_detail();
   if (detail[0] == '\0') detail = shmutex_strerror(code);
   PyObject *const text = PyUnicode_DecodeFSDefault(detail);
-  PyObject *const type = text == NULL ? NULL : PyObject_GetAttrString(support, exception_of(code, by_path));
-  PyObject *const args =
-      type == NULL ? NULL : Py_BuildValue("(iOO)", code, text, filename == NULL ? Py_None : filename);
-  if (args != NULL) PyErr_SetObject(type, args);
-  Py_XDECREF(args);
+  if (text == NULL) return NULL;
+  PyObject *const translated = call_support("in_python_words", "(O)", text);
+  if (translated == NULL) {
+    PyErr_Clear(); /* at the interpreter's end, when the module has been emptied */
+    return text;
+  }
+  Py_DECREF(text);
+  return translated;
+}
+
+static PyObject *type_of(const char *name) {
+  PyObject *type = PyObject_GetAttrString(support, name);
+  if (type != NULL && PyExceptionClass_Check(type)) return type;
+  PyErr_Clear(); /* as above */
   Py_XDECREF(type);
-  Py_XDECREF(text);
+  type = PyExc_OSError;
+  Py_INCREF(type);
+  return type;
+}
+
+PyObject *make_error(int code, PyObject *filename, bool by_path) {
+  PyObject *const text = describe(code);
+  if (text == NULL) return NULL;
+  PyObject *const type = type_of(exception_of(code, by_path));
+  PyObject *const error = PyObject_CallFunction(type, "iOO", code, text, filename == NULL ? Py_None : filename);
+  Py_DECREF(type);
+  Py_DECREF(text);
+  return error;
+}
+
+PyObject *raise_code(int code, PyObject *filename, bool by_path) {
+  PyObject *const error = make_error(code, filename, by_path);
+  if (error != NULL) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+  Py_XDECREF(error);
   return NULL;
 }
 
@@ -62,7 +90,7 @@ PyObject *raise_closed(void) {
 }
 
 PyObject *owner_object(const shmutex_info_t *info) {
-  if (info->state != SHMUTEX_STATE_HELD || info->owner_tid == 0) Py_RETURN_NONE;
+  if (info->owner_tid == 0) Py_RETURN_NONE;
   return call_support("Owner", "(ii)", (int)info->owner_pid, (int)info->owner_tid);
 }
 

@@ -115,18 +115,16 @@ static PyGetSetDef properties[] = {
 static PyObject *mutex_locked(PyObject *self, PyObject *unused) {
   (void)unused;
   shmutex_info_t info;
-  return look(self, &info) == 0 ? PyBool_FromLong(info.state == SHMUTEX_STATE_HELD) : NULL;
+  return look(self, &info) == 0 ? PyBool_FromLong(info.depth != 0) : NULL;
 }
 
 static PyObject *mutex_reduce(PyObject *self, PyObject *unused) {
   (void)unused;
   const SharedMutex *const mutex = mutex_of(self);
   if (mutex->handle == NULL) return raise_closed();
-  PyObject *const dict = ((MutexObject *)self)->attributes;
-  return call_support("reduce", "(OOOOOO)", (PyObject *)Py_TYPE(self), mutex->absolute,
-                      mutex->attributes & SHMUTEX_RECURSIVE ? Py_True : Py_False,
-                      mutex->attributes & SHMUTEX_FAIR ? Py_True : Py_False,
-                      mutex->recover == NULL ? Py_None : mutex->recover, dict == NULL ? Py_None : dict);
+  return call_support(
+      "reduce", "(OOOOO)", self, mutex->absolute, mutex->attributes & SHMUTEX_RECURSIVE ? Py_True : Py_False,
+      mutex->attributes & SHMUTEX_FAIR ? Py_True : Py_False, mutex->recover == NULL ? Py_None : mutex->recover);
 }
 
 static PyMethodDef more_methods[] = {
