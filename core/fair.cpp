@@ -119,14 +119,16 @@ int release(Lock& lock, uint32_t found) {
   const uint32_t self = this_thread().tid;
   if (found == self && cas_release(lock.shared.word, found, 0u)) return 0;
   release_fence();
-  const long result = futex::unlock_pi(lock.shared.word);
+  long result = -EAGAIN;
+  // EAGAIN: the word changed while the kernel looked. A waiter came and left, setting W; or a peer overwrites it.
+  for (int tries = 0; result == -EAGAIN && tries < 100; ++tries) result = futex::unlock_pi(lock.shared.word);
   if (result >= 0) return 0;
   if (result == -EPERM) return EPERM;
   // The kernel will not hand over: what it knows and what the word says differ, so somebody overwrote the word.
   uint32_t word = load_relaxed(lock.shared.word);
   while (word::tid(word) == self && !cas_release(lock.shared.word, word, 0u)) {
   }
-  return result == -EINVAL ? EPERM : static_cast<int>(-result);
+  return result == -EINVAL || result == -EAGAIN || result == -ESRCH ? EPERM : static_cast<int>(-result);
 }
 
 }  // namespace shmutex::fair

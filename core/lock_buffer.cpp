@@ -96,8 +96,11 @@ int judge_buffer(Buffer& buffer, uint32_t& attributes) {
   attributes = found.attributes & attribute::all;
   switch (judge(found, Placement::buffer, buffer_size, header(0))) {
     case Verdict::usable:
-      // Retired, and yet valid: whoever destroys it is not done, or was killed.
-      if ((load_relaxed(buffer.lock.shared.state) & state::retired) == 0) return 0;
+      // Retired, and yet valid: whoever destroys it is not done, or was killed. The private line must say what it belongs to.
+      if ((load_relaxed(buffer.lock.shared.state) & state::retired) == 0 &&
+          buffer.lock.priv.attributes == (found.attributes | attribute::buffer)) {
+        return 0;
+      }
       break;
     case Verdict::stale: return fail(ESTALE, Reason::buffer_stale);
     case Verdict::other_format: return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);

@@ -278,6 +278,8 @@ int release(Lock& lock, uint32_t found) {
     }
     release_fence();
     if (futex::release_and_wake_one(lock.shared.word, left != 0) >= 0) return 0;
+    // Released, and yet refused to wake: the sleeper waits as on a fair lock. A peer's doing.
+    if (word::tid(load_relaxed(lock.shared.word)) != self) return EPERM;
     // A sandbox refuses FUTEX_WAKE_OP. In two steps, then: W stays, so that who barges in between wakes the head waiter
     // when he leaves, should we die before we did.
     store_release(lock.shared.word, left | word::waiters);

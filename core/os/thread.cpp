@@ -53,7 +53,7 @@ uint32_t settle_generation() {
 
 // A /proc of another PID namespace would tell of other threads.
 bool proc_is_ours() {
-  char target[16];
+  char target[16] = {};
   const long length = raw_syscall(SYS_readlinkat, AT_FDCWD, as_arg("/proc/self"), as_arg(target), sizeof target - 1);
   if (length <= 0) return false;
   target[length] = '\0';
@@ -120,7 +120,7 @@ int settle_thread() {
 }
 
 bool thread_of_this_process_lives(uint32_t tid) {
-  const auto is_known = [tid] { return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) == 0; };
+  const auto is_known = [tid] { return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH; };
   if (!is_known()) return false;
   // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
   // as long as the process lives.

@@ -170,13 +170,15 @@ int shmutex_acquire(shmutex_t *m, int64_t timeout_ns, unsigned how);
  * EOWNERDEAD too.
  *
  * Returns 0, or EPERM: the calling thread does not hold it (a forked child does not hold its parent's), or some process
- * overwrote the lock while the thread held it; it does not hold it now.
+ * overwrote the lock while the thread held it; it does not hold it now. ENOSYS, or another code of futex(2): the lock is
+ * released, but a sandbox refused to wake anybody; waiters notice within a second.
  */
 int shmutex_unlock(shmutex_t *m);
 
 /* Declares the data under the lock repaired, after EOWNERDEAD. The lock stays held.
  *
- * Returns 0, EPERM (the calling thread does not hold it), EINVAL (nothing to declare), ENOTRECOVERABLE (poisoned).
+ * Returns 0, EPERM (the calling thread does not hold it), EINVAL (nothing to declare), ENOTRECOVERABLE (poisoned), EIDRM
+ * (removed).
  */
 int shmutex_consistent(shmutex_t *m);
 
