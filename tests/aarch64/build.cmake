@@ -9,6 +9,11 @@ endfunction()
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY} -G Ninja -D CMAKE_SYSTEM_NAME=Linux -D CMAKE_SYSTEM_PROCESSOR=aarch64
     -D CMAKE_C_COMPILER=${CC} -D CMAKE_CXX_COMPILER=${CXX} -D SHMUTEX_WERROR=ON -D SHMUTEX_BUILD_TESTS=OFF)
 run(${CMAKE_COMMAND} --build ${BINARY})
+# What the layout and the interface promise in numbers, and the part of the crash tests that knows the processor.
+foreach(file tests/core/layout_format_one.cpp tests/abi/constants.cpp tests/crash/tracee.cpp)
+  run(${CXX} -std=c++20 -Wall -Wextra -Werror -I ${SOURCE}/core -I ${SOURCE}/capi/include -I ${SOURCE}/tests -c ${SOURCE}/${file}
+      -o ${BINARY}/checked.o)
+endforeach()
 execute_process(COMMAND readelf -h ${BINARY}/capi/libshmutex.so OUTPUT_VARIABLE header)
 if(NOT header MATCHES "AArch64")
   message(FATAL_ERROR "not a library for aarch64: ${header}")

@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "hostile/footprint.h"
 #include "kit/calls.h"
 #include "kit/lock_page.h"
 #include "kit/namespaces.h"
@@ -58,15 +59,45 @@ TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
     while (write(fd, chunk.data(), chunk.size()) > 0) {
     }
     close(fd);
-    const size_t descriptors = kit::open_descriptors();
+    for (int i = 0; i < 2; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOSPC);
+    footprint::Watch watch;
     for (int i = 0; i < 100; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOSPC);
+    CHILD_REQUIRE(!watch.leaked_something());
     CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
-    CHILD_REQUIRE(kit::open_descriptors() == descriptors);
     CHILD_REQUIRE(unlink(ballast.c_str()) == 0);
     const Handle lock(mount_ + "/lock");
     CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
     return 0;
   });
+}
+
+// A user who has used up his quota; root has none.
+TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
+  const auto mount_with_quota = [&] {
+    return kit::enter_mount_namespace() && kit::mount_new("tmpfs", mount_, "mode=1777,usrquota,usrquota_block_hardlimit=8k");
+  };
+  if (Child([&] { return mount_with_quota() ? 0 : 1; }).wait() != 0) {
+    GTEST_SKIP() << "this kernel's tmpfs has no quota (CONFIG_TMPFS_QUOTA)";
+  }
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod(mount_.c_str(), 0755), 0);
+  Child child([&] {
+    CHILD_REQUIRE(mount_with_quota());
+    CHILD_REQUIRE(setgid(65534) == 0 && setuid(65534) == 0);
+    const Handle first(mount_ + "/first");
+    CHILD_REQUIRE(first.error() == 0);
+    kit::write_content(mount_ + "/ballast", std::string(4096, 'x'));
+    for (int i = 0; i < 2; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EDQUOT);
+    footprint::Watch watch;
+    for (int i = 0; i < 100; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EDQUOT);
+    CHILD_REQUIRE(!watch.leaked_something());
+    CHILD_REQUIRE(kit::names_in(mount_).size() == 2);
+    CHILD_REQUIRE(shmutex_lock(first) == 0 && shmutex_unlock(first) == 0);
+    CHILD_REQUIRE(unlink((mount_ + "/ballast").c_str()) == 0);
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == 0);
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST_F(FileSystems, TmpfsOutOfInodesIsNoticedAtOpen) {
@@ -238,6 +269,26 @@ TEST_F(FileSystems, MissingProcIsReportedAndNothingIsCreated) {
     return 1;
   });
   EXPECT_EQ(child.wait(), ENOSYS);
+  EXPECT_EQ(kit::inode_of(path), 0u);
+}
+
+// In a process that knows its world already: it needs /proc only to create a lock.
+TEST_F(FileSystems, ProcThatGoesMissingLaterKeepsNobodyFromLocksThatExist) {
+  const std::string existing = directory_ / "existing";
+  const std::string path = directory_ / "lock";
+  Child child([&] {
+    for (int i = 0; i < 2; ++i) CHILD_REQUIRE(Handle(existing).error() == 0);
+    footprint::Watch watch;
+    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_new("tmpfs", "/proc"));
+    for (int i = 0; i < 100; ++i) {
+      CHILD_REQUIRE(Handle(path).error() == ENOSYS);
+      const Handle lock(existing);
+      CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
+    }
+    CHILD_REQUIRE(!watch.leaked_something());
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
   EXPECT_EQ(kit::inode_of(path), 0u);
 }
 

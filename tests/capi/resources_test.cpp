@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <deque>
+#include <fstream>
+#include <string>
 #include <vector>
 
+#include "hostile/footprint.h"
 #include "kit/calls.h"
 #include "support/support.h"
 
@@ -106,16 +109,34 @@ TEST_F(Resources, EveryNumberOfDescriptorsGivesALockOrAnError) {
       Child with_limit([&, spare] {
         const auto used = static_cast<rlim_t>(dup(0));
         close(static_cast<int>(used));
-        const rlimit limit{used + spare, used + spare};
-        CHILD_REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-        Handle lock;
-        const int result = lock.open(path_ + std::to_string(spare));
+        rlimit usual{};
+        getrlimit(RLIMIT_NOFILE, &usual);
+        const rlimit limit{used + spare, usual.rlim_max};
+        const auto open_within = [&](const std::string& path) {
+          setrlimit(RLIMIT_NOFILE, &limit);
+          Handle lock;
+          int result = lock.open(path);
+          if (result == 0 && (shmutex_lock(lock) != 0 || shmutex_unlock(lock) != 0)) result = EINVAL;
+          lock.close();
+          setrlimit(RLIMIT_NOFILE, &usual);
+          return result;
+        };
+        const std::string path = path_ + std::to_string(spare);
+        const int result = open_within(path);
         CHILD_REQUIRE(result == 0 || result == EMFILE);
-        if (result == 0) {
-          CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
+        CHILD_REQUIRE(static_cast<rlim_t>(dup(0)) == used);
+        close(static_cast<int>(used));
+        CHILD_REQUIRE(open_within(path) == result);
+        footprint::Watch watch;
+        for (int i = 0; i < 100; ++i) {
+          const rlimit one_more{limit.rlim_cur + 1, usual.rlim_max};  // the watch's own
+          setrlimit(RLIMIT_NOFILE, &one_more);
+          Handle lock;
+          CHILD_REQUIRE(lock.open(path) == result);
+          lock.close();
+          setrlimit(RLIMIT_NOFILE, &usual);
         }
-        lock.close();
-        CHILD_REQUIRE(static_cast<rlim_t>(dup(0)) == used || spare == 0);
+        CHILD_REQUIRE(!watch.leaked_something());
         return result == 0 ? 0 : 2;
       });
       const int status = with_limit.wait();
@@ -129,27 +150,48 @@ TEST_F(Resources, EveryNumberOfDescriptorsGivesALockOrAnError) {
   EXPECT_EQ(child.wait(), 0);
 }
 
+// How much address space this process uses, in pages.
+rlim_t pages_in_use() {
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  return pages;
+}
+
+// From none to spare, page by page: all or nothing.
 TEST_F(Resources, EveryAmountOfAddressSpaceGivesALockOrAnError) {
   warm_up();
-  const size_t mappings = kit::mappings();
-  const size_t descriptors = kit::open_descriptors();
-  static_cast<void>(mappings);
   Child child([&] {
-    rlimit limit{};
-    getrlimit(RLIMIT_AS, &limit);
-    const rlimit none{4096, limit.rlim_max};
-    // Everything that these calls need from the heap is there already.
-    shmutex_t* lock = nullptr;
+    const auto page = static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+    rlimit usual{};
+    getrlimit(RLIMIT_AS, &usual);
     const std::string fresh = directory_ / "fresh";
-    CHILD_REQUIRE(shmutex_lock(nullptr) == EINVAL);
-    for (int i = 0; i < 100; ++i) {
-      setrlimit(RLIMIT_AS, &none);
-      const int result = shmutex_open(&lock, fresh.c_str(), 0, 0);
+    const std::string existing = directory_ / "first";
+    const auto open_within = [&](const std::string& path, rlim_t spare) {
+      Handle lock;
+      const rlimit limit{(pages_in_use() + spare) * page, usual.rlim_max};
       setrlimit(RLIMIT_AS, &limit);
-      CHILD_REQUIRE(result == ENOMEM && lock == nullptr);
+      const int result = lock.open(path);
+      setrlimit(RLIMIT_AS, &usual);
+      if (result != 0) return lock.get() == nullptr ? result : EINVAL;
+      return shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0 ? 0 : EINVAL;
+    };
+    CHILD_REQUIRE(open_within(existing, 0) == ENOMEM && open_within(existing, 1000) == 0);
+    footprint::Watch watch;
+    bool refused = false;
+    bool opened = false;
+    for (rlim_t spare = 0; spare < 20; ++spare) {
+      for (const std::string& path : {fresh, existing}) {
+        const int result = open_within(path, spare);
+        CHILD_REQUIRE(result == 0 || result == ENOMEM);
+        refused = refused || result == ENOMEM;
+        opened = opened || result == 0;
+        if (opened) CHILD_REQUIRE(result == 0);
+      }
+      unlink(fresh.c_str());
     }
-    CHILD_REQUIRE(kit::open_descriptors() == descriptors);
-    CHILD_REQUIRE(Handle(fresh).error() == 0);
+    CHILD_REQUIRE(refused && opened);
+    CHILD_REQUIRE(!watch.leaked_something());
     return 0;
   });
   EXPECT_EQ(child.wait(), 0);

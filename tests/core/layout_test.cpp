@@ -1,4 +1,4 @@
-// Where things lie: a promise to every process that maps a lock file, written down a second time, in numbers.
+// Where things lie in memory, for the kernel and for other processes; in files, see layout_format_one.cpp.
 #include "layout/lock.h"
 
 #include <gtest/gtest.h>
@@ -11,44 +11,6 @@
 
 namespace shmutex {
 namespace {
-
-TEST(Layout, HeaderOfFormatOne) {
-  EXPECT_EQ(format_version, 1u);
-  EXPECT_EQ(offsetof(Header, magic), 0u);
-  EXPECT_EQ(offsetof(Header, boot_id), 8u);
-  EXPECT_EQ(offsetof(Header, validity), 24u);
-  EXPECT_EQ(offsetof(Header, version), 28u);
-  EXPECT_EQ(offsetof(Header, unit_size), 32u);
-  EXPECT_EQ(offsetof(Header, word_offset), 36u);
-  EXPECT_EQ(offsetof(Header, futex_offset), 40u);
-  EXPECT_EQ(offsetof(Header, attributes), 44u);
-  EXPECT_EQ(offsetof(Header, pid_namespace), 48u);
-  EXPECT_EQ(offsetof(Header, checksum), 56u);
-}
-
-TEST(Layout, SharedLineOfFormatOne) {
-  EXPECT_EQ(offsetof(SharedLine, contended), 0u);
-  EXPECT_EQ(offsetof(SharedLine, recoveries), 8u);
-  EXPECT_EQ(offsetof(SharedLine, last_dead_tid), 12u);
-  EXPECT_EQ(offsetof(SharedLine, last_owner), 16u);
-  EXPECT_EQ(offsetof(SharedLine, token), 32u);
-  EXPECT_EQ(offsetof(SharedLine, baton), 40u);
-  EXPECT_EQ(offsetof(SharedLine, depth), 44u);
-  EXPECT_EQ(offsetof(SharedLine, hint_expiry), 48u);
-  EXPECT_EQ(offsetof(SharedLine, word), 56u);
-  EXPECT_EQ(offsetof(SharedLine, state), 60u);
-}
-
-TEST(Layout, NumbersInFilesOfFormatOne) {
-  EXPECT_EQ(state::poisoned, 1u);
-  EXPECT_EQ(state::retired, 2u);
-  EXPECT_EQ(state::inconsistent, 4u);
-  EXPECT_EQ(attribute::recursive, 1u);
-  EXPECT_EQ(attribute::fair, 2u);
-  EXPECT_EQ(validity::valid, 0x1d0c57a1u);
-  EXPECT_EQ(validity::resetting, 0x5e771246u);
-  EXPECT_EQ(validity::destroyed, 0xdead10ccu);
-}
 
 TEST(Layout, NodesLieBehindThePageBoundaryWhereTheKernelLooks) {
   const Lock lock{};

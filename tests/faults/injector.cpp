@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <thread>
+#include <utility>
 
 namespace {
 
@@ -29,7 +31,8 @@ int install(const std::vector<int>& numbers) {
   std::vector<sock_filter> program;
   program.push_back(statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
   for (size_t i = 0; i < numbers.size(); ++i) {
-    program.push_back(jump_if_equal(static_cast<unsigned>(numbers[i]), static_cast<unsigned char>(numbers.size() - i), 0));
+    program.push_back(
+        jump_if_equal(static_cast<unsigned>(numbers[i]), static_cast<unsigned char>(numbers.size() - i), 0));
   }
   program.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   program.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
@@ -42,17 +45,16 @@ int install(const std::vector<int>& numbers) {
 
 }  // namespace
 
-Injector::Injector(const std::vector<int>& numbers) {
-  supervisor_ = std::thread([this] { supervise(); });  // before the filter, which it must not have
-  listener_.store(install(numbers));
-  supervisor_.detach();
+Injector::Injector(const std::vector<int>& numbers) : state_(*new State) {
+  std::thread([&state = state_] { state.supervise(); }).detach();  // before the filter, which it must not have
+  state_.listener.store(install(numbers));
 }
 
-void Injector::supervise() {
-  while (listener_.load() < 0) std::this_thread::yield();
+void Injector::State::supervise() {
+  while (listener.load() < 0) std::this_thread::yield();
   for (;;) {
     seccomp_notif request{};
-    if (ioctl(listener_.load(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
+    if (ioctl(listener.load(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) {
       if (errno == EINTR || errno == ENOENT) continue;
       die("SECCOMP_IOCTL_NOTIF_RECV");
     }
@@ -67,45 +69,62 @@ void Injector::supervise() {
     } else {
       response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     }
-    ioctl(listener_.load(), SECCOMP_IOCTL_NOTIF_SEND, &response);  // fails if a signal ended the call: no matter
+    ioctl(listener.load(), SECCOMP_IOCTL_NOTIF_SEND, &response);  // fails if a signal ended the call: no matter
   }
 }
 
-Injector::Answer Injector::judge(int number, const uint64_t* arguments) {
+Injector::Answer Injector::State::judge(int call, const uint64_t* arguments) {
   bool inject = false;
-  if (nth_.load() != 0) inject = seen_.fetch_add(1) + 1 == nth_.load();
-  if (number == number_.load() && (arguments[1] & mask_.load()) == operation_.load() && times_.load() > 0) {
-    times_.fetch_sub(1);
+  if (nth.load() != 0 && seen.fetch_add(1) + 1 == nth.load()) {
+    if (action) {
+      action();
+      injected.fetch_add(1);
+      last_injected.store(call);
+    } else {
+      inject = true;
+    }
+  }
+  if (call == number.load() && (arguments[1] & mask.load()) == operation.load() && times.load() > 0) {
+    times.fetch_sub(1);
     inject = true;
   }
   if (inject) {
-    injected_.fetch_add(1);
-    last_injected_.store(number);
+    injected.fetch_add(1);
+    last_injected.store(call);
   }
-  return {inject, error_.load(), value_.load()};
+  return {inject, error.load(), value.load()};
 }
 
 void Injector::disarm() {
-  nth_.store(0);
-  number_.store(-1);
-  times_.store(0);
+  state_.nth.store(0);
+  state_.number.store(-1);
+  state_.times.store(0);
 }
 
 void Injector::fail_nth(int k, int error) {
   disarm();
-  seen_.store(0);
-  injected_.store(0);
-  error_.store(error);
-  nth_.store(k);
+  state_.seen.store(0);
+  state_.injected.store(0);
+  state_.error.store(error);
+  state_.action = nullptr;
+  state_.nth.store(k);
+}
+
+void Injector::run_before_nth(int k, std::function<void()> action) {
+  disarm();
+  state_.seen.store(0);
+  state_.injected.store(0);
+  state_.action = std::move(action);
+  state_.nth.store(k);
 }
 
 void Injector::answer(int number, uint64_t operation_mask, uint64_t operation, int error, int64_t value, int times) {
   disarm();
-  injected_.store(0);
-  error_.store(error);
-  value_.store(value);
-  mask_.store(operation_mask);
-  operation_.store(operation);
-  times_.store(times);
-  number_.store(number);
+  state_.injected.store(0);
+  state_.error.store(error);
+  state_.value.store(value);
+  state_.mask.store(operation_mask);
+  state_.operation.store(operation);
+  state_.times.store(times);
+  state_.number.store(number);
 }

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
-#include <string>
 #include <vector>
 
 namespace attack {
@@ -12,9 +11,11 @@ namespace attack {
 inline constexpr size_t page_size = 4096;
 
 struct Target {
-  unsigned char* page;              // the shared page of the lock file
-  const unsigned char* other_page;  // that of another lock
-  std::vector<uint32_t> tids;       // the victims' among them
+  unsigned char* page;               // the shared page of the lock file
+  const unsigned char* pristine;     // a copy of it from before the attack
+  const unsigned char* other_page;   // that of another lock
+  std::vector<uint32_t> tids;        // the victims', and the peer's own
+  std::vector<uintptr_t> addresses;  // what lists in the victims' memory look like: their heads, nodes and handles
 };
 
 using Random = std::mt19937_64;

@@ -1,30 +1,37 @@
 // A peer maps the lock file and writes whatever it likes while victims work. Nobody promises them mutual exclusion then.
-// Promised, and asserted: no victim crashes or hangs, and when one dies, its other locks are released all the same.
-#include <errno.h>
+// Promised, and asserted: no victim crashes or hangs, each call returns what is documented, and when a victim dies, its
+// other locks are released all the same.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <pthread.h>
 #include <shmutex/shmutex.h>
-#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "attack.h"
 #include "support/support.h"
+#include "victims.h"
 
 namespace {
 
 using support::Child;
+using victims::Board;
+using victims::Worker;
 
-constexpr int victims = 3;
-constexpr int threads = 3;  // of each victim
+constexpr unsigned watchdog_seconds = 120;              // for a round of progress, as for a whole test elsewhere
+constexpr int64_t stuck_after = 100 * support::second;  // reported in full before the watchdog ends it all
 
 // How long each attack lasts; `./dev prove` sets it.
 int64_t seconds_of_attack() {
@@ -32,196 +39,237 @@ int64_t seconds_of_attack() {
   return set == nullptr ? 1 : std::max(1L, strtol(set, nullptr, 10));
 }
 
-struct Board {
-  std::atomic<bool> stop;
-  std::array<std::atomic<uint64_t>, victims * threads> calls;
-  std::array<std::atomic<uint32_t>, victims * threads> tids;
-  std::atomic<uint64_t> scribbled;
-  std::array<support::Flag, victims> settled;
-  std::array<pthread_mutex_t, victims> robust;
-};
-
-uint32_t gettid_now() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
-
-void* map_page(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  void* const page = mmap(nullptr, attack::page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  close(fd);
-  return page;
+std::vector<unsigned char> content_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// One thread of a victim: all calls, with time-outs, for ever. It exits the process if a call that must not fail does.
-void suffer(shmutex_t* attacked, const std::string& path, Board& board, size_t index) {
-  attack::Random random(index * 7919 + 1);
-  board.tids[index].store(gettid_now());
-  while (!board.stop.load()) {
-    int result = 0;
-    switch (random() % 4) {
-      case 0: result = shmutex_trylock(attacked); break;
-      case 1: result = shmutex_timedlock(attacked, static_cast<int64_t>(random() % 3'000'000)); break;
-      case 2: result = shmutex_acquire(attacked, static_cast<int64_t>(random() % 3'000'000), SHMUTEX_INTERRUPTIBLE); break;
-      default: result = shmutex_timedlock(attacked, 0); break;
-    }
-    shmutex_info_t info{};
-    info.size = sizeof info;
-    switch (random() % 16) {
-      case 0: shmutex_info(attacked, &info); break;
-      case 1: shmutex_inspect(path.c_str(), &info); break;
-      case 2: shmutex_token(attacked); break;
-      case 3: shmutex_error_detail(); break;
-      case 4: shmutex_consistent(attacked); break;
-      case 5: {
-        shmutex_t* again = nullptr;
-        if (shmutex_open(&again, path.c_str(), SHMUTEX_ANY_ATTR, 0) == 0) shmutex_close(again);
-        break;
-      }
-      default: break;
-    }
-    if (result == 0 || result == EOWNERDEAD) {
-      if (random() % 4 == 0) std::this_thread::yield();
-      shmutex_unlock(attacked);
-    }
-    board.calls[index].fetch_add(1);
+// The page of the file that the path leads to now.
+class Page {
+ public:
+  explicit Page(const std::string& path) {
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    struct stat status {};
+    fstat(fd, &status);
+    inode_ = status.st_ino;
+    void* const page = mmap(nullptr, attack::page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page != MAP_FAILED) bytes_ = static_cast<unsigned char*>(page);
+    close(fd);
+  }
+  ~Page() {
+    if (bytes_ != nullptr) munmap(bytes_, attack::page_size);
+  }
+  Page(const Page&) = delete;
+  Page& operator=(const Page&) = delete;
+  unsigned char* bytes() const { return bytes_; }
+  bool is_at(const std::string& path) const {
+    struct stat status {};
+    return stat(path.c_str(), &status) == 0 && status.st_ino == inode_;
+  }
+
+ private:
+  ino_t inode_ = 0;
+  unsigned char* bytes_ = nullptr;
+};
+
+// A page that nobody may touch, at the same address in every process.
+class ForbiddenPage {
+ public:
+  ForbiddenPage() : page_(mmap(nullptr, attack::page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+  ~ForbiddenPage() { munmap(page_, attack::page_size); }
+  ForbiddenPage(const ForbiddenPage&) = delete;
+  ForbiddenPage& operator=(const ForbiddenPage&) = delete;
+  uintptr_t address() const { return reinterpret_cast<uintptr_t>(page_); }
+
+ private:
+  void* page_;
+};
+
+// The lock's files as they are before the attack.
+struct Images {
+  std::vector<unsigned char> pristine;
+  std::vector<unsigned char> other;
+};
+
+// Where list pointers could lead: heads, handles, and the nodes behind these.
+std::vector<uintptr_t> addresses_in(const Board& board, const ForbiddenPage& forbidden) {
+  std::vector<uintptr_t> addresses{forbidden.address()};
+  for (const Worker& worker : board.workers) addresses.push_back(worker.list_head.load());
+  for (const auto& handle : board.handles) {
+    constexpr uintptr_t baton_node = 64 + 8;
+    constexpr uintptr_t word_node = 64 + 24;
+    for (const uintptr_t at : {uintptr_t{0}, baton_node, word_node}) addresses.push_back(handle.load() + at);
+  }
+  return addresses;
+}
+
+// Writes until it is told to stop: into the page that the victims have mapped, and, if an opener believed that this one
+// was removed, into its successor too.
+int lie(const victims::Case& c, const attack::Strategy& strategy, const Images& images, const ForbiddenPage& forbidden,
+        Board& board) {
+  const Page mapped(c.attacked);
+  auto successor = std::make_unique<Page>(c.attacked);
+  attack::Random random(4711);
+  attack::Target target{mapped.bytes(), images.pristine.data(), images.other.data(), {}, {}};
+  while (!board.stop_peer.load()) {
+    target.tids = {static_cast<uint32_t>(gettid())};
+    for (const Worker& worker : board.workers) target.tids.push_back(worker.tid.load());
+    target.addresses = addresses_in(board, forbidden);
+    if (!successor->is_at(c.attacked)) successor = std::make_unique<Page>(c.attacked);
+    const bool at_the_successor = random() % 4 == 0 && successor->bytes() != nullptr;
+    target.page = at_the_successor ? successor->bytes() : mapped.bytes();
+    uint64_t written = 0;
+    for (uint64_t i = random() % 1000 + 1; i > 0; --i) written += strategy.write(target, random);
+    board.scribbled.fetch_add(written);
+    if (random() % 4 == 0) std::this_thread::yield();
+  }
+  return victims::unharmed;
+}
+
+uint32_t word_at(const Page& page, size_t from_the_end) {
+  uint32_t value = 0;
+  memcpy(&value, page.bytes() + attack::page_size - from_the_end, sizeof value);
+  return value;
+}
+
+// The state of the lock and of everybody, for a human.
+void report(const Page& page, const Board& board) {
+  fprintf(stderr, "STUCK. word %08x, state %x, baton %08x; opens %llu, kills %llu\n", word_at(page, 8),
+          word_at(page, 4), word_at(page, 24), static_cast<unsigned long long>(board.opens.load()),
+          static_cast<unsigned long long>(board.kills.load()));
+  for (const Worker& worker : board.workers) {
+    const auto tid = static_cast<pid_t>(worker.tid.load());
+    std::string in_the_kernel;
+    std::ifstream system_call("/proc/" + std::to_string(tid) + "/syscall");
+    std::getline(system_call, in_the_kernel);
+    const char state = support::thread_state(tid);
+    fprintf(stderr, "thread %d: %c, calls %llu, %lld ms after its deadline; system call %s\n", tid,
+            state == 0 ? '-' : state, static_cast<unsigned long long>(worker.calls.load()),
+            static_cast<long long>((support::now_ns() - worker.deadline.load()) / support::millisecond),
+            in_the_kernel.c_str());
   }
 }
 
-// Holds two locks that nobody attacks, and works on the one that is attacked until it is told to end, or killed.
-int be_a_victim(const std::string& attacked_path, const std::string& own_path, unsigned attributes, Board& board, int id) {
-  shmutex_t* attacked = nullptr;
-  shmutex_t* own = nullptr;
-  shmutex_t* own_later = nullptr;
-  if (shmutex_open(&attacked, attacked_path.c_str(), attributes, 0) != 0) return 10;
-  if (shmutex_open(&own, own_path.c_str(), 0, 0) != 0 || shmutex_lock(own) != 0) return 11;
-  const std::string later = own_path + ".later";
-  if (shmutex_open(&own_later, later.c_str(), 0, 0) != 0) return 12;
-  if (pthread_mutex_lock(&board.robust[static_cast<size_t>(id)]) != 0) return 13;
-  board.settled[static_cast<size_t>(id)].raise();
-  std::vector<std::thread> others;
-  const auto first = static_cast<size_t>(id) * threads;
-  for (size_t i = 1; i < threads; ++i) others.emplace_back(suffer, attacked, attacked_path, std::ref(board), first + i);
-  // Taken while the attacked one may be held or half held in the list below it.
-  shmutex_trylock(attacked);
-  if (shmutex_lock(own_later) != 0) return 14;
-  suffer(attacked, attacked_path, board, first);
-  for (std::thread& other : others) other.join();
-  return 42;  // without releasing anything: an exit is a death, too
+// Who must get on: the threads of the victims that are not killed, the killer, the openers, and the peer itself.
+std::vector<const std::atomic<uint64_t>*> counters_of(const Board& board) {
+  std::vector<const std::atomic<uint64_t>*> counters{&board.kills, &board.opens, &board.scribbled};
+  for (size_t i = victims::threads; i < board.workers.size(); ++i) counters.push_back(&board.workers[i].calls);
+  return counters;
 }
 
-void make_robust(pthread_mutex_t& mutex) {
-  pthread_mutexattr_t attributes;
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(&mutex, &attributes);
-  pthread_mutexattr_destroy(&attributes);
+using Everybody = std::vector<const Child*>;
+
+bool somebody_is_gone(const Everybody& everybody) {
+  return std::any_of(everybody.begin(), everybody.end(),
+                     [](const Child* child) { return support::thread_state(child->pid()) == 'Z'; });
 }
 
-int lock_within_seconds(pthread_mutex_t& mutex) {
-  timespec limit{};
-  clock_gettime(CLOCK_REALTIME, &limit);
-  limit.tv_sec += 20;
-  return pthread_mutex_timedlock(&mutex, &limit);
+// Returns when each counter has moved, or somebody is gone who should be there. False: somebody is stuck.
+bool all_move(const Page& page, const Board& board, const Everybody& everybody) {
+  const int64_t limit = support::now_ns() + stuck_after;
+  const auto counters = counters_of(board);
+  std::vector<uint64_t> before;
+  for (const auto* counter : counters) before.push_back(counter->load());
+  bool stuck = false;
+  for (size_t i = 0; i < counters.size() && !stuck; ++i) {
+    support::wait_until([&] {
+      stuck = support::now_ns() > limit;
+      return counters[i]->load() != before[i] || stuck || somebody_is_gone(everybody);
+    });
+  }
+  if (stuck) report(page, board);
+  return !stuck;
 }
 
-struct Case {
+struct Attack {
   attack::Strategy strategy;
   unsigned attributes;
 };
 
-class HostilePeer : public testing::TestWithParam<Case> {};
+class HostilePeer : public testing::TestWithParam<Attack> {
+ protected:
+  // In a process of its own: what this one had open, its children would not open again, but inherit.
+  static Images made(const victims::Case& c, const std::string& other) {
+    Child maker([&] {
+      shmutex_t* m = nullptr;
+      if (shmutex_open(&m, c.attacked.c_str(), c.attributes, 0) != 0 || shmutex_close(m) != 0) return 1;
+      if (shmutex_open(&m, other.c_str(), 0, 0) != 0 || shmutex_lock(m) != 0) return 2;
+      return 0;
+    });
+    EXPECT_EQ(0, maker.wait());
+    return {content_of(c.attacked), content_of(other)};
+  }
+};
 
 TEST_P(HostilePeer, HarmsNobody) {
-  const Case& c = GetParam();
-  support::TempDir dir;
+  const Attack& attack = GetParam();
+  const support::TempDir dir;
+  const victims::Case c{dir / "attacked", dir / "own", attack.attributes};
+  const ForbiddenPage forbidden;
   support::Shared<Board> board;
-  for (pthread_mutex_t& mutex : board->robust) make_robust(mutex);
-  const std::string path = dir / "attacked";
-  const std::string other_path = dir / "other";
-  shmutex_t* first = nullptr;
-  ASSERT_EQ(0, shmutex_open(&first, path.c_str(), c.attributes, 0));
-  shmutex_t* other = nullptr;
-  ASSERT_EQ(0, shmutex_open(&other, other_path.c_str(), 0, 0));
+  const Images images = made(c, dir / "other");
+  ASSERT_EQ(attack::page_size, images.pristine.size());
+  ASSERT_EQ(attack::page_size, images.other.size());
+  const Page page(c.attacked);
 
-  std::vector<std::unique_ptr<Child>> living;
-  for (int id = 0; id < victims; ++id) {
-    living.push_back(std::make_unique<Child>(
-        [&, id] { return be_a_victim(path, dir / ("own" + std::to_string(id)), c.attributes, *board, id); }));
+  Child closing([&] { return be_a_victim(c, *board, 1, victims::AtTheEnd::close); });
+  Child exiting([&] { return be_a_victim(c, *board, 2, victims::AtTheEnd::just_exit); });
+  Child killer([&] { return kill_the_first(c, *board); });
+  for (const support::Flag& flag : board->ready) {
+    support::wait_until([&] { return flag.raised() || somebody_is_gone({&closing, &exiting, &killer}); });
   }
-  for (const support::Flag& flag : board->settled) flag.wait();
+  Child opener([&] { return keep_opening(c, *board); });
+  Child peer([&] { return lie(c, attack.strategy, images, forbidden, *board); });
 
-  Child peer([&] {
-    attack::Target target{static_cast<unsigned char*>(map_page(path)), static_cast<unsigned char*>(map_page(other_path)),
-                          {gettid_now()}};
-    attack::Random random(4711);
-    while (!board->stop.load()) {
-      for (const auto& tid : board->tids) {
-        if (target.tids.size() < 64) target.tids.push_back(tid.load());
-      }
-      for (int i = 0; i < 1000; ++i) {
-        board->scribbled.fetch_add(c.strategy.write(target, random));
-        if (random() % 64 == 0) std::this_thread::yield();
-      }
-    }
-    return 0;
-  });
-
-  // Everybody makes progress under attack: each thread of each victim comes back from its calls again and again.
   const int64_t end = support::now_ns() + seconds_of_attack() * support::second;
-  std::array<uint64_t, victims * threads> before{};
+  const Everybody everybody{&closing, &exiting, &killer, &opener, &peer};
   do {
-    for (size_t i = 0; i < before.size(); ++i) before[i] = board->calls[i].load();
-    for (size_t i = 0; i < before.size(); ++i) {
-      support::wait_until([&] {
-        for (const auto& victim : living) {
-          if (support::thread_state(victim->pid()) == 'Z') return true;
-        }
-        return board->calls[i].load() > before[i];
-      });
-    }
-  } while (support::now_ns() < end);
+    alarm(watchdog_seconds);
+    ASSERT_TRUE(all_move(page, *board, everybody));
+  } while (support::now_ns() < end && !somebody_is_gone(everybody));
+  alarm(watchdog_seconds);
 
-  // One is killed under attack, the others exit holding what they hold.
-  EXPECT_EQ(1000 + SIGKILL, living[0]->kill_and_wait());
-  board->stop.store(true);
-  EXPECT_EQ(42, living[1]->wait()) << "a victim crashed";
-  EXPECT_EQ(42, living[2]->wait()) << "a victim crashed";
-  EXPECT_EQ(0, peer.wait());
+  board->stop.store(true);  // they close and exit under attack
+  EXPECT_EQ(victims::unharmed, closing.wait());
+  EXPECT_EQ(victims::unharmed, exiting.wait());
+  EXPECT_EQ(victims::unharmed, killer.wait());
+  EXPECT_EQ(victims::unharmed, opener.wait());
+  board->stop_peer.store(true);
+  EXPECT_EQ(victims::unharmed, peer.wait());
+  for (const size_t id : {size_t{1}, size_t{2}}) EXPECT_TRUE(others_were_released(c, *board, id));
 
   uint64_t calls = 0;
-  for (const auto& n : board->calls) calls += n.load();
-  printf("%s: %llu bytes scribbled, %llu calls by victims\n", c.strategy.name,
-         static_cast<unsigned long long>(board->scribbled.load()), static_cast<unsigned long long>(calls));
-
-  for (int id = 0; id < victims; ++id) {
-    for (const char* suffix : {"", ".later"}) {
-      shmutex_t* own = nullptr;
-      ASSERT_EQ(0, shmutex_open(&own, (dir / ("own" + std::to_string(id) + suffix)).c_str(), 0, 0));
-      EXPECT_EQ(EOWNERDEAD, shmutex_timedlock(own, 0)) << "victim " << id << "'s other lock was not released: " << suffix;
-      shmutex_unlock(own);
-      shmutex_close(own);
-    }
-    EXPECT_EQ(EOWNERDEAD, lock_within_seconds(board->robust[static_cast<size_t>(id)])) << "nor libc's";
+  int64_t late = 0;
+  for (const Worker& worker : board->workers) {
+    calls += worker.calls.load();
+    late = std::max(late, worker.longest_late.load());
   }
-  shmutex_close(first);
-  shmutex_close(other);
+  printf("%s: bytes scribbled %llu, victim calls %llu, kills %llu, opens %llu, let in %llu; at most %lld us late\n",
+         attack.strategy.name, static_cast<unsigned long long>(board->scribbled.load()),
+         static_cast<unsigned long long>(calls), static_cast<unsigned long long>(board->kills.load()),
+         static_cast<unsigned long long>(board->opens.load()), static_cast<unsigned long long>(board->let_in.load()),
+         static_cast<long long>(late / 1000));
 }
 
-std::vector<Case> all_cases() {
-  std::vector<Case> cases;
+std::vector<Attack> all_attacks() {
+  std::vector<Attack> attacks;
   for (const attack::Strategy& strategy : attack::strategies) {
     for (const unsigned attributes : {0u, unsigned{SHMUTEX_FAIR}, unsigned{SHMUTEX_RECURSIVE}}) {
-      cases.push_back({strategy, attributes});
+      attacks.push_back({strategy, attributes});
     }
   }
-  return cases;
+  return attacks;
 }
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
+std::string name_of(const testing::TestParamInfo<Attack>& info) {
   std::string name = info.param.strategy.name;
   std::erase_if(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
-  return name + (info.param.attributes == SHMUTEX_FAIR ? "_fair" : info.param.attributes != 0 ? "_recursive" : "_plain");
+  return name + (info.param.attributes == SHMUTEX_FAIR ? "_fair"
+                 : info.param.attributes != 0          ? "_recursive"
+                                                       : "_plain");
 }
 
-INSTANTIATE_TEST_SUITE_P(Attacks, HostilePeer, testing::ValuesIn(all_cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(Attacks, HostilePeer, testing::ValuesIn(all_attacks()), name_of);
 
 }  // namespace

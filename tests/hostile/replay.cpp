@@ -14,9 +14,10 @@ int main(int argc, char** argv) {
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
+    std::fprintf(stderr, "%s\n", entry.path().filename().c_str());  // the last one is the one that aborts
     LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
     ++inputs;
   }
-  std::printf("%d inputs\n", inputs);
+  std::printf("inputs tried %d\n", inputs);
   return inputs > 0 ? 0 : 1;
 }
