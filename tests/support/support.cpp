@@ -13,7 +13,10 @@
 #include <filesystem>
 #include <stdexcept>
 
-extern "C" void __gcov_dump() __attribute__((weak));
+#ifdef SHMUTEX_COVERAGE
+extern "C" void __gcov_dump();
+extern "C" void __gcov_reset();
+#endif
 
 namespace support {
 namespace {
@@ -51,9 +54,14 @@ Child::Child(const std::function<int()>& body) {
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(250);
+#ifdef SHMUTEX_COVERAGE
+    __gcov_reset();  // the parent's counts are his to write
+#endif
     const int status = body();
     fflush(nullptr);
-    if (__gcov_dump != nullptr) __gcov_dump();  // a coverage build: _exit() would lose the counts
+#ifdef SHMUTEX_COVERAGE
+    __gcov_dump();  // _exit() would lose them
+#endif
     _exit(status);
   }
 }
