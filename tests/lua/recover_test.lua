@@ -322,4 +322,19 @@ function cases.test_a_worker_is_killed()
   end
 end
 
+function cases.test_the_readme_after_an_owners_death()
+  local file = assert(io.open((arg[0]:match "^(.*)/" or ".") .. "/../../README.md"))
+  local block = file:read("*a"):match "```lua\n(.-)```"
+  file:close()
+  die_inside(open())
+  local calls = {}
+  repair = function(m) calls[#calls + 1] = m:owned() and "repair" end -- luacheck: ignore
+  change = function(what) calls[#calls + 1] = what end -- luacheck: ignore
+  data = "change" -- luacheck: ignore
+  local text = block:gsub("/dev/shm/app.lock", support.path())
+  for _ = 1, 2 do assert((loadstring or load)(text))() end
+  repair, change, data = nil, nil, nil -- luacheck: ignore
+  unit.assertEquals(calls, { "repair", "change", "change" })
+end
+
 support.run(cases)
