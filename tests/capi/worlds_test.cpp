@@ -210,6 +210,8 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
         CHILD_REQUIRE(CALL(shmutex_lock(lock)) == EXDEV);
         CHILD_REQUIRE(CALL(shmutex_trylock(lock)) == EXDEV);
         CHILD_REQUIRE(CALL(shmutex_timedlock(lock, 0)) == EXDEV);
+        CHILD_REQUIRE(CALL(shmutex_consistent(lock)) == EXDEV);
+        CHILD_REQUIRE(CALL(shmutex_poison(lock)) == EXDEV);
         CHILD_REQUIRE(CALL(shmutex_is_owned(lock)) == 0);
         CHILD_REQUIRE(CALL(shmutex_unlock(lock)) != 0);
       }

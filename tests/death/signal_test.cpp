@@ -87,6 +87,18 @@ TEST_P(Signals, EndTheWaitOfTheSecondInLine) {
   EXPECT_EQ(head.wait(), 0);
 }
 
+// Longer than a second: EINTR, whether or not a handler ran (shmutex_acquire() in shmutex.h).
+TEST_P(Signals, LongInterruptibleWaitsEndByThemselves) {
+  if (GetParam().restart) return;  // there is no handler
+  ASSERT_EQ(shmutex_lock(m()), 0);
+  Child head([this] { return shmutex_acquire(m(), -1, SHMUTEX_INTERRUPTIBLE); });
+  head.wait_until_asleep();
+  Child second([this] { return shmutex_acquire(m(), 1000 * support::second, SHMUTEX_INTERRUPTIBLE); });
+  EXPECT_EQ(head.wait(), EINTR);
+  EXPECT_EQ(second.wait(), EINTR);
+  ASSERT_EQ(shmutex_unlock(m()), 0);
+}
+
 // The head waiter that gives up passes its place on.
 TEST_P(Signals, InterruptedHeadWaiterLeavesNobodyAsleep) {
   ASSERT_EQ(shmutex_lock(m()), 0);

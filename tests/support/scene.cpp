@@ -69,7 +69,8 @@ T at(const std::vector<unsigned char>& memory, size_t offset) {
 
 std::string describe_line(const SharedLine& line) {
   char text[256];
-  snprintf(text, sizeof text, "word %08x, baton %08x, state %x, hint %lu, depth %u, last owner %lu of %lu, token %lu, last dead %u",
+  snprintf(text, sizeof text,
+           "word %08x, baton %08x, state %x, hint %lu, depth %u, last owner %lu of %lu, token %lu, last dead %u",
            line.word, line.baton, line.state, line.hint_expiry, line.depth, line.last_owner & 0xffff'ffff,
            line.last_owner >> 32, line.token, line.last_dead_tid);
   return text;
@@ -95,7 +96,9 @@ void describe_locks_of(pid_t pid, std::set<std::string>& seen, std::ostream& out
   for (std::string line; std::getline(maps, line);) {
     unsigned long from = 0, to = 0, offset = 0, inode = 0;
     char rights[8] = "", device[16] = "", name[512] = "";
-    if (sscanf(line.c_str(), "%lx-%lx %7s %lx %15s %lu %511[^\n]", &from, &to, rights, &offset, device, &inode, name) < 6) continue;
+    if (sscanf(line.c_str(), "%lx-%lx %7s %lx %15s %lu %511[^\n]", &from, &to, rights, &offset, device, &inode, name) <
+        6)
+      continue;
     constexpr size_t most = 1 << 20;
     if (strcmp(rights, "rw-s") != 0 || to - from > most) continue;
     if (!seen.insert(std::string(device) + " " + std::to_string(inode) + " " + std::to_string(offset)).second) continue;
@@ -114,8 +117,8 @@ std::string describe_thread(pid_t tid) {
   const std::string stat = first_line(directory + "stat");
   const size_t after_name = stat.rfind(')');
   if (after_name == std::string::npos || after_name + 2 >= stat.size()) return "gone";
-  return std::string("state ") + stat[after_name + 2] + ", wchan " + first_line(directory + "wchan") + ", system call " +
-         first_line(directory + "syscall");
+  return std::string("state ") + stat[after_name + 2] + ", wchan " + first_line(directory + "wchan") +
+         ", system call " + first_line(directory + "syscall");
 }
 
 std::string describe_scene() {

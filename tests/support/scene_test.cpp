@@ -20,7 +20,8 @@ TEST(Scene, ShowsProcessesThreadsAndLocks) {
     shmutex_t* in_file = nullptr;
     shmutex_t* in_memory = nullptr;
     if (shmutex_open(&in_file, path.c_str(), 0, 0) != 0 || shmutex_lock(in_file) != 0) return 1;
-    if (shmutex_attach(&in_memory, &*memory, SHMUTEX_SIZE, SHMUTEX_INIT_ONCE) != 0 || shmutex_lock(in_memory) != 0) return 2;
+    if (shmutex_attach(&in_memory, &*memory, SHMUTEX_SIZE, SHMUTEX_INIT_ONCE) != 0 || shmutex_lock(in_memory) != 0)
+      return 2;
     return 0;  // and dies holding both
   });
   ASSERT_EQ(holder.wait(), 0);
@@ -34,7 +35,8 @@ TEST(Scene, ShowsProcessesThreadsAndLocks) {
   });
   std::string scene;
   char word[32];
-  snprintf(word, sizeof word, "word %08x", static_cast<unsigned>(waiter.pid()) | 0xc000'0000u);  // owner died, and a waiter
+  snprintf(word, sizeof word, "word %08x",
+           static_cast<unsigned>(waiter.pid()) | 0xc000'0000u);  // owner died, and a waiter
   support::wait_until([&] {
     scene = support::describe_scene();
     return scene.find(word) != std::string::npos;
