@@ -24,8 +24,7 @@ enum Operation { open_it = 1, acquire_it, declare_it, release_it };
 
 class Worker {
  public:
-  Worker(Board& board, const std::string& directory, shmutex_t* const* locks, uint64_t seed)
-      : board_(board), directory_(directory), locks_(locks), random_(seed) {
+  Worker(Board& board, shmutex_t* const* locks, uint64_t seed) : board_(board), locks_(locks), random_(seed) {
     claim_slot();
   }
 
@@ -139,21 +138,20 @@ class Worker {
   }
 
   Board& board_;
-  const std::string& directory_;
   shmutex_t* const* locks_;
   std::mt19937_64 random_;
   Slot* slot_ = nullptr;
 };
 
 // A child with its parent's handles. It dies with its parent, or by itself, now and then holding a lock.
-void fork_one(Board& board, const std::string& directory, shmutex_t* const* locks, uint64_t seed) {
+void fork_one(Board& board, shmutex_t* const* locks, uint64_t seed) {
   ++board.forks;
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(0);
-    Worker child(board, directory, locks, seed);
+    Worker child(board, locks, seed);
     child.work(50);
     if (child.one_in(3)) child.leave_one_held();
     _exit(0);
@@ -220,12 +218,12 @@ int hammer(const std::string& directory, uint64_t seed, bool steadily) {
     locks[lock] = open_lock(*board, directory, lock);
     if (locks[lock] == nullptr) return 1;
   }
-  Worker worker(*board, directory, locks, seed);
+  Worker worker(*board, locks, seed);
   while (!board->stop) {
     worker.work(100 + worker.number() % 400);
     if (steadily) continue;
     const uint64_t chance = worker.number() % 30;
-    if (chance < 3 && !board->no_forks) fork_one(*board, directory, locks, worker.number());
+    if (chance < 3 && !board->no_forks) fork_one(*board, locks, worker.number());
     if (chance == 3) {
       ++board->execs;
       worker.leave_one_held();
@@ -234,7 +232,7 @@ int hammer(const std::string& directory, uint64_t seed, bool steadily) {
     if (chance > 3 && chance < 8) {
       board->threads += 2;
       const auto body = [&](uint64_t thread_seed) {
-        Worker thread(*board, directory, locks, thread_seed);
+        Worker thread(*board, locks, thread_seed);
         thread.work(500);
         if (thread.one_in(2)) thread.leave_one_held();
       };
