@@ -328,8 +328,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   if (argc == 4 && strcmp(argv[1], "--worker") == 0) return crash::hammer(argv[2], strtoull(argv[3], nullptr, 10), false);
   const crash::Options options = crash::parse(argc, argv);
-  const int64_t first_half = options.seconds / 2;
-  int wrong = crash::Killer(options, crash::Mode::at_once).run(first_half);
-  wrong |= crash::Killer(options, crash::Mode::stopped_first).run(options.seconds - first_half);
+  const int64_t exact = options.seconds / 4;
+  int wrong = crash::Killer(options, crash::Mode::at_once).run(options.seconds - exact);
+  wrong |= crash::Killer(options, crash::Mode::stopped_first).run(exact);
   return wrong;
 }

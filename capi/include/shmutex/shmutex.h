@@ -178,14 +178,14 @@ int shmutex_unlock(shmutex_t *m);
 /* Declares the data under the lock repaired, after EOWNERDEAD. The lock stays held.
  *
  * Returns 0, EPERM (the calling thread does not hold it), EINVAL (nothing to declare), ENOTRECOVERABLE (poisoned), EIDRM
- * (removed).
+ * (removed), EXDEV as shmutex_lock().
  */
 int shmutex_consistent(shmutex_t *m);
 
 /* Gives the data up for lost: every acquisition from now on, by anybody, fails with ENOTRECOVERABLE. The lock stays held
  * until shmutex_unlock(). Only shmutex_unlink() or shmutex_init() makes a usable lock of it again.
  *
- * Returns 0, or EPERM (the calling thread does not hold it).
+ * Returns 0, EPERM (the calling thread does not hold it), EXDEV as shmutex_lock().
  */
 int shmutex_poison(shmutex_t *m);
 
