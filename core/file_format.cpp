@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 
 #include "failure.h"
+#include "layout/fnv1a.h"
 #include "layout/header.h"
 #include "layout/word.h"
 #include "os/clock.h"
@@ -55,8 +56,7 @@ int fill(int fd, uint32_t attributes, unsigned mode) {
 bool temporary_name(const char* path, char* out, size_t size) {
   const char* const slash = strrchr(path, '/');
   const char* const base = slash == nullptr ? path : slash + 1;
-  uint64_t hash = 0xcbf2'9ce4'8422'2325 ^ static_cast<uint64_t>(raw_syscall(SYS_geteuid));
-  for (const char* c = base; *c != '\0'; ++c) hash = (hash ^ static_cast<unsigned char>(*c)) * 0x100'0000'01b3;
+  const uint64_t hash = fnv1a(base, strlen(base), fnv1a_basis ^ static_cast<uint64_t>(raw_syscall(SYS_geteuid)));
   const int length = snprintf(out, size, "%.*s.shmutex-%016llx", static_cast<int>(base - path), path,
                               static_cast<unsigned long long>(hash));
   return length > 0 && static_cast<size_t>(length) < size;

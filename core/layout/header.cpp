@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "layout/fnv1a.h"
 #include "layout/lock.h"
 
 namespace shmutex {
@@ -9,15 +10,11 @@ namespace {
 
 constexpr uint64_t magic_of(Placement placement) { return placement == Placement::file ? file_magic : buffer_magic; }
 
-// FNV-1a, 64 bits: against accidents. Against lies there is no checksum; permissions are the boundary.
+// Against accidents. Against lies there is no checksum; permissions are the boundary.
 uint64_t checksum(const Header& header) {
   Header copy = header;
   copy.validity = 0;
-  unsigned char bytes[offsetof(Header, checksum)];
-  memcpy(bytes, &copy, sizeof bytes);
-  uint64_t hash = 0xcbf2'9ce4'8422'2325;
-  for (const unsigned char byte : bytes) hash = (hash ^ byte) * 0x100'0000'01b3;
-  return hash;
+  return fnv1a(&copy, offsetof(Header, checksum));
 }
 
 // A page of some supported machine: what a lock file of any format version is large.

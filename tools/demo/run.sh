@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The main job, for real: run.sh BUILD_DIR [INCREMENTS]
 # Processes in every language that was built increment one counter: without a lock, under one lock file, and under it while
-# a holder is killed in mid-update. Exit status 1 if a count under the lock is wrong.
+# a holder is killed in mid-update. Exit status 1 if a count under the lock is wrong, or if one of the languages listed in
+# SHMUTEX_DEMO_NEEDS is missing.
 set -euo pipefail
 
 build=$(realpath "$1")
@@ -30,6 +31,10 @@ add_worker C++ "$build/tools/demo/demo-worker-cpp"
 python_tag=$(/usr/bin/python3 -c 'import sys; print("cpython-%d%d" % sys.version_info[:2])' 2>/dev/null || true)
 [ ! -d "$build/bindings/python/$python_tag/shmutex" ] || add_worker Python python_worker
 [ ! -e "$build/bindings/lua/5.4/shmutex.so" ] || add_worker Lua lua_worker
+
+for language in ${SHMUTEX_DEMO_NEEDS:-}; do
+  [[ " ${names[*]} " == *" $language "* ]] || { echo "There is no worker in $language." >&2; exit 1; }
+done
 
 failures=0
 expected=0
