@@ -2,7 +2,7 @@
 # libabigail's view of the functions and types, against the stored baseline; and that a break does not pass.
 #
 # After a compatible addition, write the baseline anew:  UPDATE=1 ctest -R abi_abidiff
-. "$HERE/common.sh"
+. "$HERE/../support/scratch.sh"
 command -v abidiff > /dev/null || exit 77
 baseline=$HERE/baseline-$PROCESSOR.abi
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The shared library asks for libc and the loader and nothing else, stays loaded, and binds everything at once.
-. "$HERE/common.sh"
+. "$HERE/../support/scratch.sh"
 readelf -dW "$LIBRARY" > dynamic
 needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' dynamic | grep -vE '^(libc\.so\.6|ld-linux-[a-z0-9-]+\.so\.[0-9]+)$') || true
 [ -z "$needed" ] || fail "needs $needed"

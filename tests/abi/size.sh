@@ -1,6 +1,6 @@
 #!/bin/sh
 # The whole library, stripped, is under 100 KiB.
-. "$HERE/common.sh"
+. "$HERE/../support/scratch.sh"
 "$STRIP" -o stripped "$LIBRARY"
 bytes=$(wc -c < stripped)
 echo "$bytes bytes stripped"

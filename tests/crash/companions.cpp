@@ -23,15 +23,6 @@ void acquire(pthread_mutex_t& mutex) {
   if (pthread_mutex_lock(&mutex) != 0) throw std::runtime_error("pthread_mutex_lock");
 }
 
-void make(pthread_mutex_t& mutex) {
-  pthread_mutexattr_t attributes;
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(&mutex, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-}
-
 }  // namespace
 
 Companions::Companions(const std::string& directory) : plain_(directory + "/other-plain"), fair_(directory + "/other-fair") {}
@@ -57,8 +48,8 @@ std::string Companions::unreleased() const {
 void Companions::renew() const {
   ::unlink(plain_.c_str());
   ::unlink(fair_.c_str());
-  make(robust_->first);
-  make(robust_->second);
+  support::make_robust(robust_->first);
+  support::make_robust(robust_->second);
 }
 
 }  // namespace crash

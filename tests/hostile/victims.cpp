@@ -146,15 +146,6 @@ int open_use_close(const Case& c, bool any_attributes) {
   return 0;
 }
 
-void make_robust(pthread_mutex_t& mutex) {
-  pthread_mutexattr_t attributes;
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(&mutex, &attributes);
-  pthread_mutexattr_destroy(&attributes);
-}
-
 bool complain(size_t id, const char* what, int result) {
   fprintf(stderr, "victim %zu is dead, and its %s says %d instead of EOWNERDEAD\n", id, what, result);
   return false;
@@ -165,7 +156,7 @@ void wait_a_little(Random& random) { usleep(static_cast<useconds_t>(random() % 3
 }  // namespace
 
 Board::Board() {
-  for (pthread_mutex_t& mutex : robust) make_robust(mutex);
+  for (pthread_mutex_t& mutex : robust) support::make_robust(mutex);
 }
 
 int be_a_victim(const Case& c, Board& board, size_t id, AtTheEnd end) {

@@ -112,6 +112,15 @@ void Child::wait_until_asleep() const {
   wait_until([this] { return is_asleep(); });
 }
 
+void make_robust(pthread_mutex_t& mutex) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(&mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+}
+
 void StartLine::open_for(unsigned participants) {
   pthread_barrierattr_t attributes;
   pthread_barrierattr_init(&attributes);

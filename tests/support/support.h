@@ -82,6 +82,9 @@ struct Flag {
   }
 };
 
+// libc's own, robust and for several processes.
+void make_robust(pthread_mutex_t& mutex);
+
 // Where many processes or threads start at once, without polling. For Shared<StartLine>.
 class StartLine {
  public:

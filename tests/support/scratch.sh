@@ -1,4 +1,4 @@
-# Sourced by each test.
+# Sourced by shell tests: a fresh directory of its own, and a word on failure.
 set -eu
 scratch=$WORK/$(basename "$0" .sh)
 rm -rf "$scratch"
