@@ -37,12 +37,12 @@ TEST(Scene, ShowsProcessesThreadsAndLocks) {
   char word[32];
   snprintf(word, sizeof word, "word %08x",
            static_cast<unsigned>(waiter.pid()) | 0xc000'0000u);  // owner died, and a waiter
+  const std::string pid = std::to_string(waiter.pid());
+  const std::string asleep = "thread " + pid + " of process " + pid + ": state S";
   support::wait_until([&] {
     scene = support::describe_scene();
-    return scene.find(word) != std::string::npos;
+    return scene.find(word) != std::string::npos && scene.find(asleep) != std::string::npos;
   });
-  const std::string pid = std::to_string(waiter.pid());
-  EXPECT_NE(scene.find("thread " + pid + " of process " + pid + ": state S"), std::string::npos) << scene;
   EXPECT_NE(scene.find("lock in " + path), std::string::npos) << scene;
   snprintf(word, sizeof word, "word %08x", static_cast<unsigned>(waiter.pid()) | 0x4000'0000u);
   EXPECT_NE(scene.find(word), std::string::npos) << "the lock in memory:\n" << scene;
