@@ -3,7 +3,7 @@
 
   run_model.py holds     configurations that must hold; a few minutes on two cores
   run_model.py broken    one weakening at a time; each must be caught
-  run_model.py --full    both, and the large configurations: a quarter of an hour, 8 GB
+  run_model.py --full    both, and the large configurations: half an hour, 8 GB
 
 Needs spin and a C compiler. Exit status: 0 all as expected, 1 not, 77 spin is not installed.
 """
