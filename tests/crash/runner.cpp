@@ -92,13 +92,14 @@ class Runner {
  private:
   static constexpr uint64_t nowhere = UINT64_MAX;
 
-  // All kill points, in an order in which those tried so far are evenly spread, as long as there is time.
+  // All kill points, in an order in which those tried so far are evenly spread, as long as there is time; a few in any case.
   void run_scattered() {
     const int64_t end = support::now_ns() + thoroughness_.budget_ns;
     run_to(nowhere);
     const uint64_t stride = coprime_near_golden_section(longest_);
     uint64_t target = static_cast<uint64_t>(support::now_ns()) % std::max(longest_, uint64_t{1});
-    for (uint64_t i = 0; i < longest_ && support::now_ns() < end; ++i) {
+    constexpr uint64_t at_least = 24;
+    for (uint64_t i = 0; i < longest_ && (i < at_least || support::now_ns() < end); ++i) {
       run_to(target + 1);
       target = (target + stride) % longest_;
     }
