@@ -121,7 +121,7 @@ int settle_thread() {
 
 bool thread_of_this_process_lives(uint32_t tid) {
   const auto is_known = [tid] { return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH; };
-  if (!is_known()) return false;
+  if (static_cast<int32_t>(tid) <= 0 || !is_known()) return false;  // no TID at all: memory that is shared may say anything
   // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
   // as long as the process lives.
   constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
