@@ -20,10 +20,21 @@ uint32_t last_generation = 0;     // survives fork, unlike the wiped page: so a 
 uint32_t last_serial = 0;         // starts at random, lest two processes' markers in one buffer coincide
 volatile uint32_t* wiped_page = nullptr;
 
+// By everybody who finds it mapped, too: the thread that mapped it may not have come to this yet, and without it no generation
+// is known, so the process lock would exclude nobody, and then everybody.
+void publish_generation(const volatile uint32_t* page) {
+  if (__atomic_load_n(&process_generation, __ATOMIC_RELAXED) != page) {
+    __atomic_store_n(&process_generation, page, __ATOMIC_RELEASE);
+  }
+}
+
 // MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see.
 int map_wiped_page() {
   volatile uint32_t* existing = __atomic_load_n(&wiped_page, __ATOMIC_ACQUIRE);
-  if (existing != nullptr) return 0;
+  if (existing != nullptr) {
+    publish_generation(existing);
+    return 0;
+  }
   constexpr size_t size = 4096;
   const long address = raw_syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address < 0 && address > -4096) return ENOMEM;
@@ -32,13 +43,16 @@ int map_wiped_page() {
     raw_syscall(SYS_munmap, address, size);
     return ENOSYS;
   }
+  uint32_t unset = 0;
+  const auto random = static_cast<uint32_t>(clock_ns(CLOCK_REALTIME) >> 10) | 1;
+  __atomic_compare_exchange_n(&last_serial, &unset, random, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   if (!__atomic_compare_exchange_n(&wiped_page, &existing, static_cast<volatile uint32_t*>(page), false, __ATOMIC_ACQ_REL,
                                    __ATOMIC_ACQUIRE)) {
     raw_syscall(SYS_munmap, address, size);  // another thread was faster
+    publish_generation(existing);
     return 0;
   }
-  __atomic_store_n(&last_serial, static_cast<uint32_t>(clock_ns(CLOCK_REALTIME) >> 10), __ATOMIC_RELAXED);
-  __atomic_store_n(&process_generation, static_cast<const volatile uint32_t*>(page), __ATOMIC_RELEASE);
+  publish_generation(static_cast<const volatile uint32_t*>(page));
   return 0;
 }
 
