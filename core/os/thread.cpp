@@ -18,23 +18,12 @@ const volatile uint32_t before_first_use = 0;
 
 uint32_t last_generation = 0;     // survives fork, unlike the wiped page: so a child's number is new to its memory
 uint32_t last_serial = 0;         // starts at random, lest two processes' markers in one buffer coincide
-volatile uint32_t* wiped_page = nullptr;
 
-// By everybody who finds it mapped, too: the thread that mapped it may not have come to this yet, and without it no generation
-// is known, so the process lock would exclude nobody, and then everybody.
-void publish_generation(const volatile uint32_t* page) {
-  if (__atomic_load_n(&process_generation, __ATOMIC_RELAXED) != page) {
-    __atomic_store_n(&process_generation, page, __ATOMIC_RELEASE);
-  }
-}
-
-// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see.
+// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_generation alone says
+// whether the page is there: with a second word for it, a thread could come between the two and take generation 0 for its own.
 int map_wiped_page() {
-  volatile uint32_t* existing = __atomic_load_n(&wiped_page, __ATOMIC_ACQUIRE);
-  if (existing != nullptr) {
-    publish_generation(existing);
-    return 0;
-  }
+  const volatile uint32_t* existing = __atomic_load_n(&process_generation, __ATOMIC_ACQUIRE);
+  if (existing != &before_first_use) return 0;
   constexpr size_t size = 4096;
   const long address = raw_syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address < 0 && address > -4096) return ENOMEM;
@@ -46,23 +35,21 @@ int map_wiped_page() {
   uint32_t unset = 0;
   const auto random = static_cast<uint32_t>(clock_ns(CLOCK_REALTIME) >> 10) | 1;
   __atomic_compare_exchange_n(&last_serial, &unset, random, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-  if (!__atomic_compare_exchange_n(&wiped_page, &existing, static_cast<volatile uint32_t*>(page), false, __ATOMIC_ACQ_REL,
-                                   __ATOMIC_ACQUIRE)) {
+  if (!__atomic_compare_exchange_n(&process_generation, &existing, static_cast<const volatile uint32_t*>(page), false,
+                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     raw_syscall(SYS_munmap, address, size);  // another thread was faster
-    publish_generation(existing);
-    return 0;
   }
-  publish_generation(static_cast<const volatile uint32_t*>(page));
   return 0;
 }
 
 // The number of this process: a new one if the page was wiped.
 uint32_t settle_generation() {
-  uint32_t found = __atomic_load_n(wiped_page, __ATOMIC_ACQUIRE);
+  auto* const page = const_cast<volatile uint32_t*>(__atomic_load_n(&process_generation, __ATOMIC_ACQUIRE));
+  uint32_t found = __atomic_load_n(page, __ATOMIC_ACQUIRE);
   if (found != 0) return found;
   uint32_t fresh = __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
   if (fresh == 0 || fresh == never) fresh = __atomic_add_fetch(&last_generation, 2, __ATOMIC_RELAXED);
-  return __atomic_compare_exchange_n(wiped_page, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? fresh : found;
+  return __atomic_compare_exchange_n(page, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? fresh : found;
 }
 
 // A /proc of another PID namespace would tell of other threads.
