@@ -76,31 +76,20 @@ TEST_F(KilledInFiles, CreatorByTemporaryName) {
 }
 
 TEST_F(KilledInFiles, TakerOverOfAFileThatSomebodyWasInside) {
-  LockPage page;
-  page.line.word = 12345;
-  page.line.token = 1000;
-  page.of_another_boot();
-  at_each_system_call([&] { page.write(path_); }, [] {}, [&] { open_and_leave(); },
-                      [&] {
-                        const Handle lock(path_);
-                        ASSERT_EQ(lock.error(), 0) << shmutex_error_detail();
-                        EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
-                        EXPECT_EQ(shmutex_token(lock), 1001u);
-                      });
-}
-
-TEST_F(KilledInFiles, TakerOverOfAFileOfAnotherPageSize) {
-  LockPage page;
-  page.line.word = 12345;
-  page.line.token = 1000;
-  page.with_page_size(16384).of_another_boot();
-  at_each_system_call([&] { page.write(path_); }, [] {}, [&] { open_and_leave(); },
-                      [&] {
-                        const Handle lock(path_);
-                        ASSERT_EQ(lock.error(), 0) << shmutex_error_detail();
-                        EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
-                        EXPECT_EQ(shmutex_token(lock), 1001u);
-                      });
+  for (const uint32_t page_size : {LockPage().header.unit_size, 16384u}) {
+    SCOPED_TRACE("made with a page size of " + std::to_string(page_size));
+    LockPage page;
+    page.line.word = 12345;
+    page.line.token = 1000;
+    page.with_page_size(page_size).of_another_boot();
+    at_each_system_call([&] { page.write(path_); }, [] {}, [&] { open_and_leave(); },
+                        [&] {
+                          const Handle lock(path_);
+                          ASSERT_EQ(lock.error(), 0) << shmutex_error_detail();
+                          EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
+                          EXPECT_EQ(shmutex_token(lock), 1001u);
+                        });
+  }
 }
 
 TEST_F(KilledInFiles, Remover) {
