@@ -73,11 +73,12 @@ void measure(const Case& what, const char* kind, int round) {
   std::vector<int64_t> latencies(ring.latencies + 2 * settled, ring.latencies + 2 * what.hops);
   std::ranges::sort(latencies);
   const std::size_t n = latencies.size();
-  printf("{\"lock\": \"%s\", \"kind\": \"%s\", \"round\": %d, \"hop_ns\": %.0f, \"median_ns\": %lld, \"p90_ns\": %lld, "
-         "\"p99_ns\": %lld}\n",
-         std::string(Peer::id).c_str(), kind, round, static_cast<double>(ring.elapsed_ns) / (2.0 * what.hops),
-         static_cast<long long>(latencies[n / 2]), static_cast<long long>(latencies[n * 9 / 10]),
-         static_cast<long long>(latencies[n * 99 / 100]));
+  printf(
+      "{\"lock\": \"%s\", \"kind\": \"%s\", \"round\": %d, \"hop_ns\": %.0f, \"median_ns\": %lld, \"p90_ns\": %lld, "
+      "\"p99_ns\": %lld}\n",
+      std::string(Peer::id).c_str(), kind, round, static_cast<double>(ring.elapsed_ns) / (2.0 * what.hops),
+      static_cast<long long>(latencies[n / 2]), static_cast<long long>(latencies[n * 9 / 10]),
+      static_cast<long long>(latencies[n * 99 / 100]));
   fflush(stdout);
 }
 

@@ -187,11 +187,12 @@ void measure(int count, int round) {
     shared_bytes += crowd.shared_bytes(i);
     crowd.remove(i);
   }
-  printf("{\"lock\": \"%s\", \"count\": %d, \"round\": %d, \"make_ns\": %.0f, \"open_ns\": %.0f, \"rss_kib\": %lld, "
-         "\"pss_kib\": %lld, \"page_tables_kib\": %lld, \"shared_kib\": %lld}\n",
-         Crowd::id, count, round, figures.make_ns_each, figures.open_ns_each,
-         static_cast<long long>(figures.grown.rss_kib), static_cast<long long>(figures.grown.pss_kib),
-         static_cast<long long>(figures.grown.page_tables_kib), static_cast<long long>(shared_bytes / 1024));
+  printf(
+      "{\"lock\": \"%s\", \"count\": %d, \"round\": %d, \"make_ns\": %.0f, \"open_ns\": %.0f, \"rss_kib\": %lld, "
+      "\"pss_kib\": %lld, \"page_tables_kib\": %lld, \"shared_kib\": %lld}\n",
+      Crowd::id, count, round, figures.make_ns_each, figures.open_ns_each,
+      static_cast<long long>(figures.grown.rss_kib), static_cast<long long>(figures.grown.pss_kib),
+      static_cast<long long>(figures.grown.page_tables_kib), static_cast<long long>(shared_bytes / 1024));
   fflush(stdout);
 }
 

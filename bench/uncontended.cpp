@@ -52,7 +52,8 @@ void register_crowds() {
 
 void register_all(bool second_thread) {
   const std::string prefix = second_thread ? "two-threads/" : "alone/";
-  for_each_peer([&]<class Peer>() { benchmark::RegisterBenchmark((prefix + std::string(Peer::id)).c_str(), pair<Peer>); });
+  for_each_peer(
+      [&]<class Peer>() { benchmark::RegisterBenchmark((prefix + std::string(Peer::id)).c_str(), pair<Peer>); });
   benchmark::RegisterBenchmark((prefix + "bare-rmw").c_str(), pair<BareRmwPair>);
   if (second_thread) return;
   register_crowds<OurPlain>();

@@ -103,8 +103,9 @@ int shmutex_open(shmutex_t** out, const char* path, unsigned flags, unsigned mod
     return refuse_flags(flags);
   }
   if ((mode & ~0777u) != 0) return fail(EINVAL, Reason::bad_mode, nullptr, mode);
-  const shmutex::OpenRequest request{flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0, (flags & SHMUTEX_MUST_EXIST) != 0,
-                                     (flags & SHMUTEX_MUST_CREATE) != 0, mode == 0 ? 0600 : mode};
+  const shmutex::OpenRequest request{flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0,
+                                     (flags & SHMUTEX_MUST_EXIST) != 0, (flags & SHMUTEX_MUST_CREATE) != 0,
+                                     mode == 0 ? 0600 : mode};
   Lock* lock = nullptr;
   const int error = shmutex::open_file(lock, path, request);
   if (error == 0) *out = handle_of(lock);
@@ -189,9 +190,7 @@ int shmutex_destroy(void* mem, size_t len) {
 
 int shmutex_is_owned(const shmutex_t* m) { return m != nullptr && shmutex::is_owned(lock_of(m)) ? 1 : 0; }
 
-uint64_t shmutex_token(const shmutex_t* m) {
-  return m == nullptr ? 0 : shmutex::load_relaxed(lock_of(m).shared.token);
-}
+uint64_t shmutex_token(const shmutex_t* m) { return m == nullptr ? 0 : shmutex::load_relaxed(lock_of(m).shared.token); }
 
 int shmutex_info(const shmutex_t* m, shmutex_info_t* info) {
   const KeepErrno keep;

@@ -15,44 +15,44 @@ enum class Reason : uint8_t {
   bad_path,
   memory_too_small,
   memory_misaligned,
-  kernel,            // a: errno of a system call on the file
+  kernel,  // a: errno of a system call on the file
   no_robust_list,
   unknown_libc_shape,
   no_proc,
   not_regular,
   symlink,
-  file_system,       // a: f_type
+  file_system,  // a: f_type
   exists,
   missing,
-  not_a_lock,        // a: size found, b: size expected
-  other_format,      // a: version found, b: version here
+  not_a_lock,    // a: size found, b: size expected
+  other_format,  // a: version found, b: version here
   other_world_alive,
   takeover_stuck,
   removal_stuck,
-  attributes,        // a: found, b: asked for
+  attributes,  // a: found, b: asked for
   buffer_not_a_lock,
   buffer_stale,
   buffer_init_stuck,
-  busy,              // a: owner's TID, or 0
+  busy,  // a: owner's TID, or 0
   self_deadlock,
   cycle,
   two_copies,
   depth,
-  not_owner,         // a: owner's TID, or 0
+  not_owner,  // a: owner's TID, or 0
   overwritten,
   not_inconsistent,
-  timed_out,         // a: owner's TID, or 0
+  timed_out,  // a: owner's TID, or 0
   interrupted,
   poisoned,
   retired,
-  too_many_held,     // a: how many
+  too_many_held,  // a: how many
   forked_elsewhere,
-  futex_refused,     // a: errno
-  close_held,        // a: owner's TID
+  futex_refused,  // a: errno
+  close_held,     // a: owner's TID
   close_inside,
-  held_unlink,       // a: owner's TID
-  held_destroy,      // a: owner's TID
-  owner_died,        // a: dead owner's TID, or 0
+  held_unlink,   // a: owner's TID
+  held_destroy,  // a: owner's TID
+  owner_died,    // a: dead owner's TID, or 0
   out_of_memory,
 };
 

@@ -16,9 +16,9 @@
 #include "layout/fnv1a.h"
 #include "layout/header.h"
 #include "layout/word.h"
+#include "lock_file.h"
 #include "os/clock.h"
 #include "os/syscall.h"
-#include "lock_file.h"
 #include "process.h"
 
 namespace shmutex::file_format {
@@ -28,7 +28,7 @@ using file::Descriptor;
 using file::Hold;
 
 constexpr off_t users_byte = 0;
-constexpr int64_t patience = 10 * second;               // with a live process that is just creating or resetting
+constexpr int64_t patience = 10 * second;                // with a live process that is just creating or resetting
 constexpr int64_t foreign_patience = 200 * millisecond;  // with a live user of another world: openers pass, users stay
 
 off_t line_offset(uint64_t size) { return static_cast<off_t>(size - sizeof(SharedLine)); }
@@ -75,7 +75,8 @@ int clear_temporary(const char* temporary, int64_t deadline) {
   int error = file::open_existing(temporary, true, existing);
   if (error != 0) return error == -ENOENT ? 0 : error;
   Header header{};
-  const bool complete = file::read_at(existing.get(), &header, sizeof header, 0) == 0 && header.validity == validity::valid;
+  const bool complete =
+      file::read_at(existing.get(), &header, sizeof header, 0) == 0 && header.validity == validity::valid;
   if (!complete) {
     error = file::hold_patiently(existing.get(), users_byte, Hold::exclusive, deadline);
     if (error != 0) return error;

@@ -6,9 +6,9 @@
 #include "failure.h"
 #include "layout/atomics.h"
 #include "layout/word.h"
+#include "mutex.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "mutex.h"
 #include "process.h"
 #include "registry.h"
 
@@ -103,7 +103,8 @@ int judge_buffer(Buffer& buffer, uint32_t& attributes) {
       }
       break;
     case Verdict::stale: return fail(ESTALE, Reason::buffer_stale);
-    case Verdict::other_format: return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);
+    case Verdict::other_format:
+      return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);
     case Verdict::half_reset:
     case Verdict::foreign: break;
   }
@@ -149,7 +150,8 @@ int destroy_buffer(void* memory, size_t length) {
   const uint32_t owner = word::tid(load_relaxed(lock.shared.word));
   if (is_owned(lock)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
   const int taken = acquire(lock, 0, How::try_once);
-  if (taken == EBUSY || (taken == ENOTRECOVERABLE && owner != 0)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
+  if (taken == EBUSY || (taken == ENOTRECOVERABLE && owner != 0))
+    return fail(EBUSY, Reason::held_destroy, nullptr, owner);
   if (taken != 0 && taken != EOWNERDEAD && taken != ENOTRECOVERABLE && taken != EIDRM) return taken;
   __atomic_or_fetch(&lock.shared.state, state::retired, __ATOMIC_RELAXED);
   store_release(buffer.header.validity, validity::destroyed);

@@ -7,9 +7,9 @@
 
 #include "failure.h"
 #include "layout/header.h"
+#include "mutex.h"
 #include "os/clock.h"
 #include "os/syscall.h"
-#include "mutex.h"
 #include "process.h"
 #include "registry.h"
 
@@ -133,7 +133,8 @@ bool is_retired(int fd, const struct stat& status) {
 int finish_removal(const char* path, const struct stat& retired) {
   Descriptor fd;
   struct stat status {};
-  if (file::open_existing(path, true, fd) != 0 || file::status(fd.get(), status) != 0 || !file::is_same(status, retired)) {
+  if (file::open_existing(path, true, fd) != 0 || file::status(fd.get(), status) != 0 ||
+      !file::is_same(status, retired)) {
     return 0;  // done by somebody else
   }
   int error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
@@ -248,7 +249,8 @@ bool is_held_here(const Lock& lock) {
                             load_relaxed(lock.priv.baton_linked)};
   for (const uint64_t mark : marks) {
     if (mark == 0 || (is_buffer(lock) && marker_tid(mark) != owner)) continue;
-    if (marker_tid(mark) == self.tid ? mark == self.marker : thread_of_this_process_lives(marker_tid(mark))) return true;
+    if (marker_tid(mark) == self.tid ? mark == self.marker : thread_of_this_process_lives(marker_tid(mark)))
+      return true;
   }
   return false;
 }
@@ -335,8 +337,8 @@ int unlink_file(const char* path) {
     bool is_the_same = error == 0 && status.st_dev == control.device && status.st_ino == control.inode;
     if (is_the_same) error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
     if (error == 0 && is_the_same) {
-      is_the_same = file::status_of_name(path, status) == 0 && status.st_dev == control.device &&
-                    status.st_ino == control.inode;
+      is_the_same =
+          file::status_of_name(path, status) == 0 && status.st_dev == control.device && status.st_ino == control.inode;
     }
     if (error == 0 && is_the_same) {
       error = retire_and_remove(*lock, path);

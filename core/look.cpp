@@ -107,7 +107,8 @@ int look_at_file(const char* path, Snapshot& out) {
                                     header.futex_offset, header.attributes);
   switch (judge(header, Placement::file, size, theirs)) {
     case Verdict::foreign: return fail(EBADMSG, Reason::not_a_lock, path, size, 0);
-    case Verdict::other_format: return fail(EPROTONOSUPPORT, Reason::other_format, path, header.version, format_version);
+    case Verdict::other_format:
+      return fail(EPROTONOSUPPORT, Reason::other_format, path, header.version, format_version);
     case Verdict::usable:
     case Verdict::stale:
     case Verdict::half_reset: break;

@@ -44,8 +44,8 @@ bool link_claimed_node(Lock& lock) {
   for (;;) {
     uint64_t found = load_relaxed(lock.priv.linked_by);
     if (found == self.marker) return true;  // linked since a hold in which the word was overwritten
-    const bool left_by_the_dead =
-        found == 0 || is_buffer(lock) || marker_tid(found) == self.tid || !thread_of_this_process_lives(marker_tid(found));
+    const bool left_by_the_dead = found == 0 || is_buffer(lock) || marker_tid(found) == self.tid ||
+                                  !thread_of_this_process_lives(marker_tid(found));
     if (!left_by_the_dead) return false;
     // Acquire: pairs with unclaim_node().
     if (cas_acquire(lock.priv.linked_by, found, self.marker)) break;
@@ -145,7 +145,8 @@ int own(Lock& lock) {
 
 int release(Lock& lock) {
   if (const int error = enter(lock); error != 0) return error;
-  if (!linked_by_self(lock) && !unlinked_by_self(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
+  if (!linked_by_self(lock) && !unlinked_by_self(lock))
+    return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   Thread& self = this_thread();
   if (owner_tid(lock) != self.tid) return forfeit(lock);
   if (lock.priv.depth != 0) {
@@ -181,7 +182,8 @@ int consistent(Lock& lock) {
     return fail(EINVAL, Reason::not_inconsistent, path_of(lock));
   }
   bump(lock.shared.recoveries);
-  if ((state & state::inconsistent) != 0) __atomic_and_fetch(&lock.shared.state, ~state::inconsistent, __ATOMIC_RELAXED);
+  if ((state & state::inconsistent) != 0)
+    __atomic_and_fetch(&lock.shared.state, ~state::inconsistent, __ATOMIC_RELAXED);
   __atomic_and_fetch(&lock.shared.word, ~word::owner_died, __ATOMIC_RELAXED);
   return 0;
 }

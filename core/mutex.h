@@ -122,8 +122,8 @@ inline bool is_owned(const Lock& lock) {
   const Thread& self = this_thread();
   // An unsettled cache, a forked child's among them, cannot own anything. (In a migrated process `settled` counts.)
   if (self.settled != current_generation()) return false;
-  return word::tid(load_relaxed(lock.shared.word)) == self.tid && (load_relaxed(lock.priv.linked_by) == self.marker ||
-                                                                    load_relaxed(lock.priv.unlinked_by) == self.marker);
+  return word::tid(load_relaxed(lock.shared.word)) == self.tid &&
+         (load_relaxed(lock.priv.linked_by) == self.marker || load_relaxed(lock.priv.unlinked_by) == self.marker);
 }
 
 int consistent(Lock& lock);

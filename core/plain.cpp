@@ -271,7 +271,8 @@ int release(Lock& lock, uint32_t found) {
   const uint32_t self = this_thread().tid;
   while (word::tid(found) == self) {
     const uint32_t left = word::released(found);
-    if (left != 0) store_relaxed(lock.shared.last_owner, uint64_t{0});  // the next owner hears of a death that is not ours
+    if (left != 0)
+      store_relaxed(lock.shared.last_owner, uint64_t{0});  // the next owner hears of a death that is not ours
     if ((found & word::waiters) == 0) {
       if (cas_release(lock.shared.word, found, left)) return 0;
       continue;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "layout/lock.h"
+#include "mutex.h"
 #include "os/clock.h"
 #include "os/thread.h"
-#include "mutex.h"
 
 namespace shmutex {
 

@@ -275,8 +275,8 @@ void visit_each(Visitor&& visitor) {
 // visitor.operator()<Peer>() for each lock that makes others wait.
 template <class Visitor>
 void for_each_peer(Visitor&& visitor) {
-  visit_each<Visitor, OurPlain, OurFair, OurRecursive, OurBuffer, GlibcRobust, GlibcPlain, GlibcRobustPi, Semaphore, Flock,
-             OfdLock, BoostMutex, BoostNamedMutex>(std::forward<Visitor>(visitor));
+  visit_each<Visitor, OurPlain, OurFair, OurRecursive, OurBuffer, GlibcRobust, GlibcPlain, GlibcRobustPi, Semaphore,
+             Flock, OfdLock, BoostMutex, BoostNamedMutex>(std::forward<Visitor>(visitor));
 }
 
 }  // namespace bench

@@ -28,8 +28,8 @@ bool same_boot(const World& a, const World& b) { return same_bytes(a.boot_id, b.
 
 bool same_world(const World& a, const World& b) { return same_boot(a, b) && a.pid_namespace == b.pid_namespace; }
 
-Header make_header(Placement placement, const World& world, uint32_t unit_size, uint32_t word_offset, int32_t futex_offset,
-                   uint32_t attributes) {
+Header make_header(Placement placement, const World& world, uint32_t unit_size, uint32_t word_offset,
+                   int32_t futex_offset, uint32_t attributes) {
   Header header{};
   header.magic = magic_of(placement);
   memcpy(header.boot_id, world.boot_id, sizeof header.boot_id);

@@ -37,15 +37,16 @@ inline constexpr uint32_t format_version = 1;
 enum class Placement : uint8_t { file, buffer };
 
 namespace validity {
-inline constexpr uint32_t unset = 0;                // zeroed memory; or its initialiser is at work, or died
-inline constexpr uint32_t valid = 0x1d0c'57a1;      // complete
-inline constexpr uint32_t resetting = 0x5e77'1246;  // a stale lock is being reset; if nobody is at it, he died: reset again
+inline constexpr uint32_t unset = 0;            // zeroed memory; or its initialiser is at work, or died
+inline constexpr uint32_t valid = 0x1d0c'57a1;  // complete
+inline constexpr uint32_t resetting =
+    0x5e77'1246;  // a stale lock is being reset; if nobody is at it, he died: reset again
 inline constexpr uint32_t destroyed = 0xdead'10cc;  // shmutex_destroy()
 }  // namespace validity
 
 // A complete header but for validity, which the caller stores last.
-Header make_header(Placement placement, const World& world, uint32_t unit_size, uint32_t word_offset, int32_t futex_offset,
-                   uint32_t attributes);
+Header make_header(Placement placement, const World& world, uint32_t unit_size, uint32_t word_offset,
+                   int32_t futex_offset, uint32_t attributes);
 
 // What a header says about the lock behind it, in the order in which it is asked.
 enum class Verdict : uint8_t {

@@ -48,9 +48,9 @@ struct Node {
 struct PrivateLine {
   Node baton_node;
   Node word_node;
-  uint64_t linked_by;     // marker of the thread in whose robust list word_node is; 0: none. A thread that dies leaves it
-  uint32_t depth;         // recursive acquisitions beyond the first
-  uint32_t attributes;    // attribute::… bits
+  uint64_t linked_by;   // marker of the thread in whose robust list word_node is; 0: none. A thread that dies leaves it
+  uint32_t depth;       // recursive acquisitions beyond the first
+  uint32_t attributes;  // attribute::… bits
   uint64_t unlinked_by;   // marker of an owner that had to hold without linking: word_node is in another thread's list
   uint64_t baton_linked;  // as linked_by, for baton_node
 };
@@ -73,6 +73,7 @@ inline constexpr ptrdiff_t node_distance = 32;
 static_assert(sizeof(SharedLine) == 64 && sizeof(PrivateLine) == 64 && sizeof(Lock) == 128);
 static_assert(offsetof(Lock, priv.word_node.next) == offsetof(Lock, shared.word) + node_distance);
 static_assert(offsetof(Lock, priv.baton_node.next) == offsetof(Lock, shared.baton) + node_distance);
-static_assert(offsetof(SharedLine, token) == 32 && offsetof(SharedLine, baton) == 40 && offsetof(SharedLine, word) == 56);
+static_assert(offsetof(SharedLine, token) == 32 && offsetof(SharedLine, baton) == 40 &&
+              offsetof(SharedLine, word) == 56);
 
 }  // namespace shmutex

@@ -149,7 +149,8 @@ int give_name(int fd, const char* path) {
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
   const long error = raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW);
   struct stat status {};
-  const bool no_proc = error == -ENOENT && raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(self), as_arg(&status), 0) == -ENOENT;
+  const bool no_proc =
+      error == -ENOENT && raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(self), as_arg(&status), 0) == -ENOENT;
   return no_proc ? -ENOSYS : static_cast<int>(error);
 }
 

@@ -43,10 +43,10 @@ int file_system_type(int fd, int64_t& type);
 int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
 bool is_supported(int64_t type);
 
-int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
+int read_at(int fd, void* buffer, size_t size, off_t offset);         // -EIO when shorter
 int write_at(int fd, const void* buffer, size_t size, off_t offset);  // -ENOSPC when cut short
-int flush(int fd);                                             // to the disk, if there is one
-int reserve(int fd, size_t size);                              // disk space; 0 where the file system knows no such thing
+int flush(int fd);                                                    // to the disk, if there is one
+int reserve(int fd, size_t size);  // disk space; 0 where the file system knows no such thing
 int set_size(int fd, size_t size);
 int set_mode(int fd, unsigned mode);
 
@@ -59,8 +59,8 @@ int remove_name(const char* path);
 // Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
 // alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
 enum class Hold : uint8_t { none, shared, exclusive };
-int hold(int fd, off_t byte, Hold kind);                     // -EAGAIN: somebody else has it
-int seen_by_others(int fd, off_t byte, Hold& out);           // what others have, seen from this description
+int hold(int fd, off_t byte, Hold kind);                                 // -EAGAIN: somebody else has it
+int seen_by_others(int fd, off_t byte, Hold& out);                       // what others have, seen from this description
 int hold_patiently(int fd, off_t byte, Hold kind, int64_t deadline_ns);  // polls until then
 
 }  // namespace shmutex::file

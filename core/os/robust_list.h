@@ -24,7 +24,9 @@ inline void* tagged(Node& node, uintptr_t pi_bit) {
   return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(&node.next) | pi_bit);
 }
 
-inline void** untagged(void* entry) { return reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(entry) & ~uintptr_t{1}); }
+inline void** untagged(void* entry) {
+  return reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(entry) & ~uintptr_t{1});
+}
 
 inline void set_pending(RobustHead& head, void* entry) {
   compiler_barrier();

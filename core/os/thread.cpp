@@ -16,8 +16,8 @@ namespace {
 constexpr uint32_t never = UINT32_MAX;  // no process's generation
 const volatile uint32_t before_first_use = 0;
 
-uint32_t last_generation = 0;     // survives fork, unlike the wiped page: so a child's number is new to its memory
-uint32_t last_serial = 0;         // starts at random, lest two processes' markers in one buffer coincide
+uint32_t last_generation = 0;  // survives fork, unlike the wiped page: so a child's number is new to its memory
+uint32_t last_serial = 0;      // starts at random, lest two processes' markers in one buffer coincide
 
 // MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_generation alone says
 // whether the page is there: with a second word for it, a thread could come between the two and take generation 0 for its own.
@@ -121,8 +121,11 @@ int settle_thread() {
 }
 
 bool thread_of_this_process_lives(uint32_t tid) {
-  const auto is_known = [tid] { return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH; };
-  if (static_cast<int32_t>(tid) <= 0 || !is_known()) return false;  // no TID at all: memory that is shared may say anything
+  const auto is_known = [tid] {
+    return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH;
+  };
+  if (static_cast<int32_t>(tid) <= 0 || !is_known())
+    return false;  // no TID at all: memory that is shared may say anything
   // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
   // as long as the process lives.
   constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk

@@ -153,16 +153,17 @@ TEST_F(Arguments, SizeAndAlignmentAreWhatTheHeaderSays) {
 }
 
 TEST(Words, VersionIsThatOfTheHeader) {
-  const std::string expected = std::to_string(SHMUTEX_VERSION_MAJOR) + "." + std::to_string(SHMUTEX_VERSION_MINOR) + "." +
-                               std::to_string(SHMUTEX_VERSION_PATCH);
+  const std::string expected = std::to_string(SHMUTEX_VERSION_MAJOR) + "." + std::to_string(SHMUTEX_VERSION_MINOR) +
+                               "." + std::to_string(SHMUTEX_VERSION_PATCH);
   EXPECT_EQ(CALL(shmutex_version()), expected);
 }
 
 TEST(Words, EveryCodeHasASentence) {
   for (const int code :
-       {EOWNERDEAD, EBUSY,  EDEADLK, EAGAIN,          EPERM,   EINTR,  EINVAL, ETIMEDOUT, ENOTRECOVERABLE, EIDRM,      ENOLCK,
-        EBADMSG,    ENOENT, EEXIST,  EPROTONOSUPPORT, EXDEV,   ENOSYS, ESTALE, ENOTSUP,   ELOOP,           EPROTOTYPE, EACCES,
-        ENOSPC,     EDQUOT, EMFILE,  ENFILE,          ENOMEM,  EROFS,  EFAULT, ENAMETOOLONG, 0}) {
+       {EOWNERDEAD, EBUSY,  EDEADLK,      EAGAIN, EPERM,  EINTR,           EINVAL, ETIMEDOUT, ENOTRECOVERABLE,
+        EIDRM,      ENOLCK, EBADMSG,      ENOENT, EEXIST, EPROTONOSUPPORT, EXDEV,  ENOSYS,    ESTALE,
+        ENOTSUP,    ELOOP,  EPROTOTYPE,   EACCES, ENOSPC, EDQUOT,          EMFILE, ENFILE,    ENOMEM,
+        EROFS,      EFAULT, ENAMETOOLONG, 0}) {
     const char* const text = CALL(shmutex_strerror(code));
     ASSERT_NE(text, nullptr);
     EXPECT_GT(strlen(text), 5u) << code;

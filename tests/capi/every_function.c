@@ -11,12 +11,12 @@
 
 static int failures = 0;
 
-#define CHECK(condition)                                                                                         \
-  do {                                                                                                           \
-    if (!(condition)) {                                                                                          \
-      fprintf(stderr, "%s:%d: %s is false: %s\n", __FILE__, __LINE__, #condition, shmutex_error_detail());       \
-      ++failures;                                                                                                \
-    }                                                                                                            \
+#define CHECK(condition)                                                                                   \
+  do {                                                                                                     \
+    if (!(condition)) {                                                                                    \
+      fprintf(stderr, "%s:%d: %s is false: %s\n", __FILE__, __LINE__, #condition, shmutex_error_detail()); \
+      ++failures;                                                                                          \
+    }                                                                                                      \
   } while (0)
 
 static void check_file_lock(const char *path) {

@@ -264,8 +264,8 @@ TEST_F(FileFormats, TokensNeverGoBackOverRemovalAndReset) {
     }
     if (round % 2 == 0) {
       ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
-    }
-    else LockPage(path_).of_another_boot().write(path_);
+    } else
+      LockPage(path_).of_another_boot().write(path_);
   }
 }
 

@@ -74,7 +74,8 @@ TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
 // A user who has used up his quota; root has none.
 TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
   const auto mount_with_quota = [&] {
-    return kit::enter_mount_namespace() && kit::mount_new("tmpfs", mount_, "mode=1777,usrquota,usrquota_block_hardlimit=8k");
+    return kit::enter_mount_namespace() &&
+           kit::mount_new("tmpfs", mount_, "mode=1777,usrquota,usrquota_block_hardlimit=8k");
   };
   if (Child([&] { return mount_with_quota() ? 0 : 1; }).wait() != 0) {
     GTEST_SKIP() << "this kernel's tmpfs has no quota (CONFIG_TMPFS_QUOTA)";
@@ -184,7 +185,8 @@ class Overlay : public FileSystems {
       if (mkdir((base_ + "/" + name).c_str(), 0700) != 0) return false;
     }
     return kit::mount_new(
-        "overlay", mount_, ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str());
+        "overlay", mount_,
+        ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str());
   }
 
   const std::string base_ = directory_.path();
@@ -248,7 +250,8 @@ TEST_F(Overlay, LockOfTheLowerLayerIsUsedAndRemoved) {
     LockPage().write(base_ + "/lower/lock");
     CHILD_REQUIRE(mkdir((base_ + "/upper").c_str(), 0700) == 0 && mkdir((base_ + "/work").c_str(), 0700) == 0);
     CHILD_REQUIRE(kit::mount_new(
-        "overlay", mount_, ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str()));
+        "overlay", mount_,
+        ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str()));
     const std::string path = mount_ + "/lock";
     const Handle first(path);
     const Handle second(path);

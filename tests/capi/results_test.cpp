@@ -35,8 +35,10 @@ class Results : public testing::TestWithParam<Kind> {
   Handle open_lock(unsigned more_attributes = 0) {
     Handle lock;
     const unsigned flags = attributes() | more_attributes;
-    if (GetParam().place == Place::file) lock.open(path_, flags);
-    else lock.attach(&*memory_, sizeof(Memory), flags | SHMUTEX_INIT_ONCE);
+    if (GetParam().place == Place::file)
+      lock.open(path_, flags);
+    else
+      lock.attach(&*memory_, sizeof(Memory), flags | SHMUTEX_INIT_ONCE);
     EXPECT_EQ(lock.error(), 0) << shmutex_error_detail();
     return lock;
   }
@@ -237,7 +239,8 @@ TEST_P(Results, CloseIsRefusedWhileAThreadWaits) {
     EXPECT_EQ(CALL(shmutex_lock(lock)), EOWNERDEAD);
     EXPECT_EQ(CALL(shmutex_unlock(lock)), 0);
   });
-  support::wait_until([&] { return waiter != 0 && support::thread_state(waiter) == 'S' && info_of(lock).waiters == 1; });
+  support::wait_until(
+      [&] { return waiter != 0 && support::thread_state(waiter) == 'S' && info_of(lock).waiters == 1; });
   EXPECT_EQ(CALL(shmutex_close(lock)), EBUSY);
   other.signal(SIGKILL);
   waiting.join();

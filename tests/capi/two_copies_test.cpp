@@ -27,11 +27,15 @@ struct Copy {
   }
   int lock(shmutex_t* m) const { return find<decltype(shmutex_lock)>("shmutex_lock")(m); }
   int trylock(shmutex_t* m) const { return find<decltype(shmutex_trylock)>("shmutex_trylock")(m); }
-  int timedlock(shmutex_t* m) const { return find<decltype(shmutex_timedlock)>("shmutex_timedlock")(m, support::second); }
+  int timedlock(shmutex_t* m) const {
+    return find<decltype(shmutex_timedlock)>("shmutex_timedlock")(m, support::second);
+  }
   int unlock(shmutex_t* m) const { return find<decltype(shmutex_unlock)>("shmutex_unlock")(m); }
   int is_owned(shmutex_t* m) const { return find<decltype(shmutex_is_owned)>("shmutex_is_owned")(m); }
   int close(shmutex_t* m) const { return find<decltype(shmutex_close)>("shmutex_close")(m); }
-  int remove(const std::string& path) const { return find<decltype(shmutex_unlink)>("shmutex_unlink")(path.c_str(), 0); }
+  int remove(const std::string& path) const {
+    return find<decltype(shmutex_unlink)>("shmutex_unlink")(path.c_str(), 0);
+  }
   std::string detail() const { return find<decltype(shmutex_error_detail)>("shmutex_error_detail")(); }
 
   void* library;

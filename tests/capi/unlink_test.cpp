@@ -207,7 +207,8 @@ int live_in(Arena& arena, const std::string& path, unsigned attributes, unsigned
     if ((attributes & SHMUTEX_FAIR) != 0) support::sleep_ms(static_cast<int64_t>(random() % 30));
     if (random() % 3 != 0) continue;
     const int result = shmutex_unlink(path.c_str(), 0);
-    if (result == 0) ++arena.removed;
+    if (result == 0)
+      ++arena.removed;
     else if (result != EBUSY && result != ENOENT && result != EIDRM) {
       fprintf(stderr, "unlink: %d %s\n", result, shmutex_error_detail());
       ++arena.unexpected;

@@ -222,10 +222,10 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
       CHILD_REQUIRE(lock.error() == 0);
       for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
       CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
-        CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
-        CHILD_REQUIRE(shmutex_lock(lock) == 0);
-        return 0;
-      })) == 0);
+                      CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
+                      CHILD_REQUIRE(shmutex_lock(lock) == 0);
+                      return 0;
+                    })) == 0);
       CHILD_REQUIRE(shmutex_lock(lock) == EOWNERDEAD);
       CHILD_REQUIRE(shmutex_consistent(lock) == 0 && shmutex_unlock(lock) == 0);
       CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
@@ -244,10 +244,10 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
     CHILD_REQUIRE(shmutex_lock(lock) == 0);
     CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
     CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
-      CHILD_REQUIRE(shmutex_is_owned(lock) == 0);
-      CHILD_REQUIRE(shmutex_unlock(lock) != 0);
-      return 0;
-    })) == 0);
+                    CHILD_REQUIRE(shmutex_is_owned(lock) == 0);
+                    CHILD_REQUIRE(shmutex_unlock(lock) != 0);
+                    return 0;
+                  })) == 0);
     CHILD_REQUIRE(shmutex_is_owned(lock) == 1);
     CHILD_REQUIRE(shmutex_unlock(lock) == 0);
     return 0;

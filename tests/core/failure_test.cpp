@@ -36,13 +36,37 @@ TEST(Failure, EveryReasonWithoutAPathHasASentence) {
 }
 
 TEST(Failure, OfALockNamesItsPath) {
-  for (const Reason reason :
-       {Reason::kernel, Reason::not_regular, Reason::symlink, Reason::file_system, Reason::exists, Reason::missing,
-        Reason::not_a_lock, Reason::other_format, Reason::other_world_alive, Reason::takeover_stuck, Reason::removal_stuck,
-        Reason::attributes, Reason::busy, Reason::self_deadlock, Reason::cycle, Reason::two_copies, Reason::depth,
-        Reason::not_owner, Reason::overwritten, Reason::not_inconsistent, Reason::timed_out, Reason::interrupted,
-        Reason::poisoned, Reason::retired, Reason::too_many_held, Reason::forked_elsewhere, Reason::close_held,
-        Reason::close_inside, Reason::held_unlink, Reason::owner_died, Reason::out_of_memory}) {
+  for (const Reason reason : {Reason::kernel,
+                              Reason::not_regular,
+                              Reason::symlink,
+                              Reason::file_system,
+                              Reason::exists,
+                              Reason::missing,
+                              Reason::not_a_lock,
+                              Reason::other_format,
+                              Reason::other_world_alive,
+                              Reason::takeover_stuck,
+                              Reason::removal_stuck,
+                              Reason::attributes,
+                              Reason::busy,
+                              Reason::self_deadlock,
+                              Reason::cycle,
+                              Reason::two_copies,
+                              Reason::depth,
+                              Reason::not_owner,
+                              Reason::overwritten,
+                              Reason::not_inconsistent,
+                              Reason::timed_out,
+                              Reason::interrupted,
+                              Reason::poisoned,
+                              Reason::retired,
+                              Reason::too_many_held,
+                              Reason::forked_elsewhere,
+                              Reason::close_held,
+                              Reason::close_inside,
+                              Reason::held_unlink,
+                              Reason::owner_died,
+                              Reason::out_of_memory}) {
     fail(EIO, reason, "/some/lock", 1, 1);
     EXPECT_NE(std::string(failure_text()).find("/some/lock"), std::string::npos) << failure_text();
   }
@@ -85,9 +109,10 @@ TEST(Failure, PathIsCopied) {
 }
 
 TEST(CodeText, IsASentenceForEveryCodeOfTheHeader) {
-  for (const int code : {0, EOWNERDEAD, EBUSY, EDEADLK, EAGAIN, EPERM, EINTR, EINVAL, ETIMEDOUT, ENOTRECOVERABLE, EIDRM,
-                         ENOLCK, EBADMSG, EPROTONOSUPPORT, EXDEV, ENOSYS, ESTALE, ENOTSUP, ELOOP, EPROTOTYPE, ENOENT,
-                         EEXIST, EACCES, ENOMEM, ENOSPC}) {
+  for (const int code :
+       {0,      EOWNERDEAD, EBUSY,   EDEADLK,         EAGAIN, EPERM,  EINTR,  EINVAL,  ETIMEDOUT, ENOTRECOVERABLE,
+        EIDRM,  ENOLCK,     EBADMSG, EPROTONOSUPPORT, EXDEV,  ENOSYS, ESTALE, ENOTSUP, ELOOP,     EPROTOTYPE,
+        ENOENT, EEXIST,     EACCES,  ENOMEM,          ENOSPC}) {
     EXPECT_EQ(code_text(code)[strlen(code_text(code)) - 1], '.') << code;
   }
   EXPECT_STREQ(code_text(-1), "Unknown error code.");

@@ -24,7 +24,9 @@ Header complete(const World& in, uint32_t size = page, uint32_t word_offset = pa
 
 class Judge : public testing::Test {
  protected:
-  Verdict verdict(const Header& header, uint64_t size = page) const { return judge(header, Placement::file, size, ours_); }
+  Verdict verdict(const Header& header, uint64_t size = page) const {
+    return judge(header, Placement::file, size, ours_);
+  }
 
   const World here_ = world(1, 2);
   const World other_boot_ = world(9, 2);
@@ -52,7 +54,8 @@ TEST_F(Judge, EveryWrongByteIsForeignOrOfAnotherVersion) {
 }
 
 TEST_F(Judge, SizeThatIsNoPageIsForeign) {
-  for (const uint64_t size : {uint64_t{0}, uint64_t{64}, uint64_t{4095}, uint64_t{4097}, uint64_t{131072}, UINT64_MAX}) {
+  for (const uint64_t size :
+       {uint64_t{0}, uint64_t{64}, uint64_t{4095}, uint64_t{4097}, uint64_t{131072}, UINT64_MAX}) {
     EXPECT_EQ(verdict(ours_, size), Verdict::foreign) << size;
   }
 }

@@ -14,8 +14,8 @@ Tally report(const Scenario& scenario) {
   Scenario same = scenario;
   same.place = Place::file;
   const Tally ours = run(same, thoroughness());
-  printf("  %-60s glibc: kills %lu, stuck %lu, wrong %lu; ours: kills %lu, stuck %lu, wrong %lu\n", name_of(scenario).c_str(),
-         glibc.kills, glibc.stuck, glibc.wrong, ours.kills, ours.stuck, ours.wrong);
+  printf("  %-60s glibc: kills %lu, stuck %lu, wrong %lu; ours: kills %lu, stuck %lu, wrong %lu\n",
+         name_of(scenario).c_str(), glibc.kills, glibc.stuck, glibc.wrong, ours.kills, ours.stuck, ours.wrong);
   if (!glibc.findings.empty()) printf("    for example: %s\n", glibc.findings.front().c_str());
   add(ours);
   for (const std::string& finding : ours.findings) ADD_FAILURE() << finding;
@@ -37,7 +37,8 @@ TEST(Baseline, glibc_is_stuck_when_the_second_in_line_dies_woken_and_somebody_wa
 }
 
 TEST(Baseline, glibc_is_stuck_when_an_unlocker_dies_before_its_wake_and_somebody_was_faster) {
-  EXPECT_GT(report({.operation = unlock, .start = inside, .place = Place::pthread, .behind = 1, .barger = true}).stuck, 0u);
+  EXPECT_GT(report({.operation = unlock, .start = inside, .place = Place::pthread, .behind = 1, .barger = true}).stuck,
+            0u);
 }
 
 }  // namespace

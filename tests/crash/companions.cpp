@@ -25,7 +25,8 @@ void acquire(pthread_mutex_t& mutex) {
 
 }  // namespace
 
-Companions::Companions(const std::string& directory) : plain_(directory + "/other-plain"), fair_(directory + "/other-fair") {}
+Companions::Companions(const std::string& directory)
+    : plain_(directory + "/other-plain"), fair_(directory + "/other-fair") {}
 
 void Companions::acquire_first() const {
   acquire(plain_, 0);

@@ -84,8 +84,10 @@ INSTANTIATE_TEST_SUITE_P(newcomers_arrive, EveryInstruction, testing::ValuesIn(n
 INSTANTIATE_TEST_SUITE_P(waiters_sleep, EveryInstruction, testing::ValuesIn(waiters_sleep), test_name);
 INSTANTIATE_TEST_SUITE_P(victim_is_woken, EveryInstruction, testing::ValuesIn(victim_is_woken), test_name);
 INSTANTIATE_TEST_SUITE_P(somebody_holds, EveryInstruction, testing::ValuesIn(somebody_holds), test_name);
-INSTANTIATE_TEST_SUITE_P(victim_is_woken_by_a_death, EveryInstruction, testing::ValuesIn(victim_is_woken_by_a_death), test_name);
-INSTANTIATE_TEST_SUITE_P(victim_is_second_in_line, EveryInstruction, testing::ValuesIn(victim_is_second_in_line), test_name);
+INSTANTIATE_TEST_SUITE_P(victim_is_woken_by_a_death, EveryInstruction, testing::ValuesIn(victim_is_woken_by_a_death),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(victim_is_second_in_line, EveryInstruction, testing::ValuesIn(victim_is_second_in_line),
+                         test_name);
 
 }  // namespace
 }  // namespace crash

@@ -142,7 +142,8 @@ void Play::acquire_or_sleep(Player& player) {
   supervisor_.until([&] {
     if (player.tracee->reaped && player.actor->stage != Stage::done) throw Hang(player.name + " died\n" + describe());
     const Stage stage = player.actor->stage;
-    return stage == Stage::inside || stage == Stage::done || (stage == Stage::calling && is_blocked(player.tracee->pid));
+    return stage == Stage::inside || stage == Stage::done ||
+           (stage == Stage::calling && is_blocked(player.tracee->pid));
   });
 }
 
@@ -218,8 +219,9 @@ std::string Play::kill_and_judge(bool returned) {
     const int due = subject_->look().owner_died ? EOWNERDEAD : 0;
     const int acquisitions = board_->acquisitions;
     acquire_or_sleep(player);
-    const bool too_late = player.actor->result == EBUSY &&
-                          (!subject_->look().is_free() || board_->acquisitions != acquisitions);  // a woken waiter was faster
+    const bool too_late =
+        player.actor->result == EBUSY &&
+        (!subject_->look().is_free() || board_->acquisitions != acquisitions);  // a woken waiter was faster
     if (too_late) {
       player.actor->result = 0;
     } else if (player.actor->stage != Stage::inside) {

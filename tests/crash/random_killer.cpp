@@ -68,7 +68,8 @@ class Killer {
     for (const Guarded& lock : board_.guarded) {
       if (lock.deaths_told > lock.deaths_possible) board_.invented += lock.deaths_told - lock.deaths_possible;
     }
-    const uint64_t wrong = board_.missed + board_.invented + board_.failed + board_.crashed + (stuck ? 0 : check_locks());
+    const uint64_t wrong =
+        board_.missed + board_.invented + board_.failed + board_.crashed + (stuck ? 0 : check_locks());
     report(minutes, stuck, wrong);
     return stuck || wrong != 0 ? 1 : 0;
   }
@@ -287,16 +288,21 @@ class Killer {
       told += lock.deaths_told;
       possible += lock.deaths_possible;
     }
-    printf("%s: seed %lu, %zu processes, %d locks: kills %lu (%.0f a minute), inside %lu, on the way in or out %lu; stops %lu, "
-           "forks %lu, execs %lu, threads %lu\n",
-           mode_ == Mode::at_once ? "killed at once" : "stopped first", options_.seed, options_.processes, lock_count, kills_, static_cast<double>(kills_) / minutes, killed_inside_,
-           killed_on_the_way_, stops_, board_.forks.load(), board_.execs.load(), board_.threads.load());
-    printf("acquired %lu, EOWNERDEAD %lu of at most %lu; stuck %d, wrong %lu (missed %lu, invented %lu, crashed %lu, "
-           "failed calls %lu)\n",
-           acquired, told, possible, stuck ? 1 : 0, wrong, board_.missed.load(), board_.invented.load(),
-           board_.crashed.load(), board_.failed.load());
+    printf(
+        "%s: seed %lu, %zu processes, %d locks: kills %lu (%.0f a minute), inside %lu, on the way in or out %lu; stops "
+        "%lu, "
+        "forks %lu, execs %lu, threads %lu\n",
+        mode_ == Mode::at_once ? "killed at once" : "stopped first", options_.seed, options_.processes, lock_count,
+        kills_, static_cast<double>(kills_) / minutes, killed_inside_, killed_on_the_way_, stops_, board_.forks.load(),
+        board_.execs.load(), board_.threads.load());
+    printf(
+        "acquired %lu, EOWNERDEAD %lu of at most %lu; stuck %d, wrong %lu (missed %lu, invented %lu, crashed %lu, "
+        "failed calls %lu)\n",
+        acquired, told, possible, stuck ? 1 : 0, wrong, board_.missed.load(), board_.invented.load(),
+        board_.crashed.load(), board_.failed.load());
     if (board_.failed != 0) {
-      printf("first failed call: operation %d: %s\n", board_.first_failed_operation.load(), strerror(board_.first_failure));
+      printf("first failed call: operation %d: %s\n", board_.first_failed_operation.load(),
+             strerror(board_.first_failure));
     }
   }
 
@@ -326,7 +332,8 @@ Options parse(int argc, char** argv) {
 }  // namespace crash
 
 int main(int argc, char** argv) {
-  if (argc == 4 && strcmp(argv[1], "--worker") == 0) return crash::hammer(argv[2], strtoull(argv[3], nullptr, 10), false);
+  if (argc == 4 && strcmp(argv[1], "--worker") == 0)
+    return crash::hammer(argv[2], strtoull(argv[3], nullptr, 10), false);
   const crash::Options options = crash::parse(argc, argv);
   const int64_t exact = options.seconds / 4;
   int wrong = crash::Killer(options, crash::Mode::at_once).run(options.seconds - exact);

@@ -159,9 +159,7 @@ class Runner {
           counts = false;
           play_.wake_victim();
           break;
-        case Step::returned:
-          returned_ = counts = true;
-          break;
+        case Step::returned: returned_ = counts = true; break;
         case Step::ended: throw Hang("the victim ended by itself\n" + play_.describe());
       }
     }
@@ -186,9 +184,9 @@ class Runner {
   void tell(uint64_t target, const std::string& complaint) {
     if (tally_.findings.size() >= findings_told) return;
     std::ostringstream out;
-    out << name_of(scenario_) << ", kill point " << target << (returned_ ? " (returned)" : "") << ": " << complaint << "\n  at "
-        << (asleep_ ? "asleep, " : "") << describe(place_) << "\n  lock: " << play_.inspect() << "\n  told before: "
-        << play_.story();
+    out << name_of(scenario_) << ", kill point " << target << (returned_ ? " (returned)" : "") << ": " << complaint
+        << "\n  at " << (asleep_ ? "asleep, " : "") << describe(place_) << "\n  lock: " << play_.inspect()
+        << "\n  told before: " << play_.story();
     tally_.findings.push_back(out.str());
   }
 

@@ -27,8 +27,8 @@ struct Tally {
   uint64_t points = 0;     // different instructions that it was killed at, its sleep counting as one
   uint64_t of_points = 0;  // kill points that there are
   uint64_t kills = 0;
-  uint64_t stuck = 0;  // somebody sleeps for ever, or all hangs
-  uint64_t wrong = 0;  // somebody was told what is not so, something was left behind
+  uint64_t stuck = 0;                 // somebody sleeps for ever, or all hangs
+  uint64_t wrong = 0;                 // somebody was told what is not so, something was left behind
   std::vector<std::string> findings;  // the first few, in words
 };
 

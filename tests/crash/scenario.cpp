@@ -62,7 +62,8 @@ const char* name(Place place) {
 }  // namespace
 
 std::string name_of(const Scenario& s) {
-  std::string out = std::string(name(s.kind)) + "_" + name(s.place) + "_" + name(s.operation) + name(s.start) + name(s.ground);
+  std::string out =
+      std::string(name(s.kind)) + "_" + name(s.place) + "_" + name(s.operation) + name(s.start) + name(s.ground);
   if (s.ahead != 0) out += "_ahead" + std::to_string(s.ahead);
   if (s.ahead_dies) out += "_dies";
   if (s.behind != 0) out += "_behind" + std::to_string(s.behind);

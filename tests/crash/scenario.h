@@ -25,10 +25,10 @@ enum class Operation {
 
 // Where the victim stands before the operation.
 enum class Start {
-  nowhere,       // has not opened the lock
-  opened,        // has a handle
-  inside,        // holds the lock
-  inside_twice   // a recursive one
+  nowhere,      // has not opened the lock
+  opened,       // has a handle
+  inside,       // holds the lock
+  inside_twice  // a recursive one
 };
 
 enum class Ground {

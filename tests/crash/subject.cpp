@@ -114,7 +114,8 @@ class InFile : public Ours {
       out << "shmutex_inspect: " << strerror(error);
     } else {
       out << "state " << info.state << ", owner " << info.owner_tid << " of " << info.owner_pid << ", waiters "
-          << info.waiters << ", depth " << info.depth << ", token " << info.token << ", last dead " << info.last_dead_tid;
+          << info.waiters << ", depth " << info.depth << ", token " << info.token << ", last dead "
+          << info.last_dead_tid;
     }
     if (page_ != MAP_FAILED) out << "; " << raw(line());
     return out.str();
@@ -224,8 +225,9 @@ class Pthread : public Subject {
 std::string to_string(const View& view) {
   if (!view.exists) return "no lock there";
   std::ostringstream out;
-  out << (view.complete ? "complete" : "incomplete") << ", owner " << view.owner << (view.owner_died ? ", owner died" : "")
-      << (view.poisoned ? ", poisoned" : "") << (view.retired ? ", retired" : "") << ", token " << view.token;
+  out << (view.complete ? "complete" : "incomplete") << ", owner " << view.owner
+      << (view.owner_died ? ", owner died" : "") << (view.poisoned ? ", poisoned" : "")
+      << (view.retired ? ", retired" : "") << ", token " << view.token;
   return out.str();
 }
 

@@ -15,7 +15,7 @@ void stop_before_futex_waits();
 // Attaches without stopping; the process dies with its tracer.
 void seize(pid_t pid);
 
-void step(pid_t pid);                      // one instruction; a system call counts as one, waits included
+void step(pid_t pid);  // one instruction; a system call counts as one, waits included
 void resume(pid_t pid, int signal = 0);
 
 uint64_t program_counter(pid_t pid);

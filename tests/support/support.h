@@ -39,9 +39,9 @@ class Child {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  int wait();               // reaps; exit status, or 1000 + the number of the signal that ended it
-  int kill_and_wait();      // SIGKILL
-  bool is_asleep() const;   // /proc/<pid>/stat says S: with one thread, blocked in the kernel
+  int wait();              // reaps; exit status, or 1000 + the number of the signal that ended it
+  int kill_and_wait();     // SIGKILL
+  bool is_asleep() const;  // /proc/<pid>/stat says S: with one thread, blocked in the kernel
   void wait_until_asleep() const;
 
  private:

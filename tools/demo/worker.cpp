@@ -1,6 +1,6 @@
 // demo-worker-cpp LEDGER LOCK count N: increments the ledger N times; LOCK "-": without a lock
-#include <shmutex/shmutex.hpp>
 #include <unistd.h>
+#include <shmutex/shmutex.hpp>
 
 #include <cstdio>
 #include <cstdlib>

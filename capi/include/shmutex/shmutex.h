@@ -47,7 +47,7 @@ enum {
   SHMUTEX_MUST_EXIST = 0x100,  /* shmutex_open: ENOENT instead of creating */
   SHMUTEX_MUST_CREATE = 0x200, /* shmutex_open: EEXIST instead of opening */
   SHMUTEX_ANY_ATTR = 0x400,    /* shmutex_open, shmutex_attach: an existing lock may have any attributes */
-  SHMUTEX_INIT_ONCE = 0x800    /* shmutex_attach: zeroed memory is initialised first, by exactly one of those who race */
+  SHMUTEX_INIT_ONCE = 0x800 /* shmutex_attach: zeroed memory is initialised first, by exactly one of those who race */
 };
 
 enum {

@@ -24,13 +24,13 @@ auto errno_kept(const Function& function) {
 #define CALL(expression) ::kit::errno_kept([&] { return (expression); })
 
 // In a forked child: ends the body with a status that is not 0, and says why.
-#define CHILD_REQUIRE(condition)                                                                                       \
-  do {                                                                                                                 \
-    if (!(condition)) {                                                                                                \
-      fprintf(stderr, "%s:%d: in a child: %s is false; last failure: %s\n", __FILE__, __LINE__, #condition,            \
-              shmutex_error_detail());                                                                                 \
-      return 1;                                                                                                        \
-    }                                                                                                                  \
+#define CHILD_REQUIRE(condition)                                                                            \
+  do {                                                                                                      \
+    if (!(condition)) {                                                                                     \
+      fprintf(stderr, "%s:%d: in a child: %s is false; last failure: %s\n", __FILE__, __LINE__, #condition, \
+              shmutex_error_detail());                                                                      \
+      return 1;                                                                                             \
+    }                                                                                                       \
   } while (false)
 
 // An open lock. Released as often as it is held, and closed, when this goes out of scope.
@@ -59,7 +59,7 @@ class Handle {
     lock_ = nullptr;
   }
   shmutex_t* release() { return std::exchange(lock_, nullptr); }  // to be closed by the caller
-  int error() const { return error_; }  // of the last open() or attach()
+  int error() const { return error_; }                            // of the last open() or attach()
   shmutex_t* get() const { return lock_; }
   operator shmutex_t*() const { return lock_; }
 

@@ -28,7 +28,8 @@ int wait_for_stop(pid_t pid) {
 }
 
 // `request` is how to go on to the next stop.
-bool killed_at(int n, decltype(PTRACE_CONT) request, const std::function<void()>& prepare, const std::function<void()>& body) {
+bool killed_at(int n, decltype(PTRACE_CONT) request, const std::function<void()>& prepare,
+               const std::function<void()>& body) {
   fflush(nullptr);
   const pid_t pid = fork();
   if (pid < 0) throw std::runtime_error("fork failed");

@@ -76,8 +76,8 @@ LockPage& LockPage::seal() {
   shmutex::World world{};
   memcpy(world.boot_id, edited.boot_id, sizeof world.boot_id);
   world.pid_namespace = edited.pid_namespace;
-  header = shmutex::make_header(shmutex::Placement::file, world, edited.unit_size, edited.word_offset, edited.futex_offset,
-                                edited.attributes);
+  header = shmutex::make_header(shmutex::Placement::file, world, edited.unit_size, edited.word_offset,
+                                edited.futex_offset, edited.attributes);
   header.validity = edited.validity;
   header.version = edited.version;
   return *this;

@@ -14,8 +14,8 @@ class Visitor {
   ~Visitor();
   Visitor(Visitor&& other) noexcept;
 
-  void go();      // open the lock and acquire it
-  int result();   // what came of that
+  void go();     // open the lock and acquire it
+  int result();  // what came of that
   int go_and_see() {
     go();
     return result();
