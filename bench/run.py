@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the benchmark programs of a build folder, side by side and interleaved, and writes the report.
 
-    run.py BUILD_DIR [--out docs/bench] [--quick] [--only PART]...
+    run.py BUILD_DIR [--out build/bench] [--quick] [--only PART]...
 
 Parts: uncontended, contended, waits, handover, death, lifecycle, memory. A part that is not run this time keeps the
 figures of the last report, if there is one. Always exits with 0 when everything could be measured: it reports, and judges nothing.
@@ -97,7 +97,8 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", help="configured and built with SHMUTEX_BUILD_BENCH=ON")
-    parser.add_argument("--out", default=str(Path(__file__).resolve().parent.parent / "docs" / "bench"))
+    parser.add_argument("--out", default=str(Path(__file__).resolve().parent.parent / "build" / "bench"),
+                        help="where the report goes; build/bench if not given")
     parser.add_argument("--quick", action="store_true", help="half a minute, for a first look; figures are less steady")
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given several times")
     arguments = parser.parse_args()

@@ -1,14 +1,15 @@
 #!/bin/sh
 # Runs bench.lua on each Lua that modules were built for. Exit status 1 if any missed a target; all of them run.
-#   run.sh BUILD OUTPUT VERSION…      OUTPUT: the table, as Markdown
+#   run.sh BUILD OUTPUT      OUTPUT: the table, as Markdown
 set -u
 here=$(dirname "$0")
 build=$1
 output=$2
-shift 2
 rm -f "$output"
 missed=0
-for version in "$@"; do
+for directory in "$build"/bench/lua/*/; do
+  version=$(basename "$directory")
+  [ -e "$directory/handwritten.so" ] || continue
   case $version in
     luajit) interpreter=luajit ;;
     *) interpreter=lua$version ;;

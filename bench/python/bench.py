@@ -130,7 +130,7 @@ def parse_arguments():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description="Locks for Python, measured in one interleaved run")
     parser.add_argument("--quick", action="store_true", help="a short run, of less precision")
-    parser.add_argument("--output", type=pathlib.Path, default=root / "docs/bench", help="where the results go")
+    parser.add_argument("--output", type=pathlib.Path, default=root / "build/bench", help="where the results go")
     parser.add_argument(
         "--environment", type=pathlib.Path, default=environment.default, help="where the other locks get installed"
     )
