@@ -1,6 +1,6 @@
 option(SHMUTEX_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SHMUTEX_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
-option(SHMUTEX_BUILD_TOOLS "Build the command-line tools" ${PROJECT_IS_TOP_LEVEL})
+option(SHMUTEX_BUILD_DEMO "Build the demo (./dev demo)" ${PROJECT_IS_TOP_LEVEL})
 option(SHMUTEX_BUILD_BENCH "Build the benchmark (needs libbenchmark-dev, libboost-dev)" OFF)
 option(SHMUTEX_BUILD_PYTHON "Build the Python binding (needs SWIG)" OFF)
 option(SHMUTEX_BUILD_LUA "Build the Lua binding (needs SWIG)" OFF)

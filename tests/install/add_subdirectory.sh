@@ -1,5 +1,5 @@
 #!/bin/sh
-# The source tree as a part of somebody else's project: no tests, examples or tools are built then.
+# The source tree as a part of somebody else's project: no tests, examples or demo are built then.
 . "$HERE/common.sh"
 "$CMAKE" -S "$HERE/consumer/subdirectory" -B build -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" \
   -DSHMUTEX_SOURCE="$SOURCE"
@@ -9,6 +9,6 @@ for language in c cpp; do
     build/${language}_with_$kind "$scratch/lock" | grep -qx "shmutex $VERSION" || fail "$language with $kind"
   done
 done
-for folder in tests examples tools; do
+for folder in tests examples scripts; do
   [ ! -d build/shmutex/$folder ] || fail "$folder is built"
 done

@@ -3,7 +3,7 @@
 . "$HERE/common.sh"
 mkdir -p tree/bench/python tree/bench/lua tree/docs/bench bin
 cp "$SOURCE/dev" tree/
-cp -r "$SOURCE"/tools tree/
+cp -r "$SOURCE"/scripts tree/
 printf '#!/bin/sh\necho "install ok installed"\n' > bin/dpkg-query
 printf '#!/bin/sh\nexit 0\n' > bin/cmake
 cat > tree/bench/run.py <<'END'

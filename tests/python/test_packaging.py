@@ -121,7 +121,7 @@ def test_install(source_tree, tmp_path, path, prefix):
     run(
         cmake, "-S", source_tree, "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DSHMUTEX_BUILD_PYTHON=ON",
         f"-DSHMUTEX_PYTHON={base_interpreter()}", "-DSHMUTEX_BUILD_TESTS=OFF", "-DSHMUTEX_BUILD_EXAMPLES=OFF",
-        "-DSHMUTEX_BUILD_TOOLS=OFF",
+        "-DSHMUTEX_BUILD_DEMO=OFF",
     )  # fmt: skip
     run(cmake, "--build", build, "--parallel", "2")
     run(cmake, "--install", build, env={"DESTDIR": str(root)})

@@ -26,8 +26,8 @@ python_worker() {
 lua_worker() {
   LUA_CPATH="$build/bindings/lua/5.4/?.so" exec lua5.4 "$here/worker.lua" "$@"
 }
-add_worker C "$build/tools/demo/demo-worker-c"
-add_worker C++ "$build/tools/demo/demo-worker-cpp"
+add_worker C "$build/scripts/demo/demo-worker-c"
+add_worker C++ "$build/scripts/demo/demo-worker-cpp"
 python_tag=$(/usr/bin/python3 -c 'import sys; print("cpython-%d%d" % sys.version_info[:2])' 2>/dev/null || true)
 [ ! -d "$build/bindings/python/$python_tag/shmutex" ] || add_worker Python python_worker
 [ ! -e "$build/bindings/lua/5.4/shmutex.so" ] || add_worker Lua lua_worker
@@ -68,7 +68,7 @@ report() {
 # Takes the lock in the midst of the others, does half an update, and is killed there.
 kill_a_holder() {
   local line
-  exec {from_holder}< <(exec "$build/tools/demo/demo-worker-c" "$ledger" "$lock" die)
+  exec {from_holder}< <(exec "$build/scripts/demo/demo-worker-c" "$ledger" "$lock" die)
   holder=$!
   # The holder may be told of an earlier death first; it never is here, so its first line is "inside".
   read -r line <&"$from_holder"
