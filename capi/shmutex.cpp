@@ -4,18 +4,18 @@
 #include <errno.h>
 #include <string.h>
 
-#include "failure.h"
-#include "lock_buffer.h"
-#include "lock_file.h"
-#include "look.h"
-#include "mutex.h"
+#include "error/failure.h"
+#include "mutex/inspect.h"
+#include "mutex/mutex.h"
+#include "object/lock_file.h"
+#include "object/memory.h"
 
 namespace {
 
 using shmutex::fail;
-using shmutex::How;
 using shmutex::Lock;
 using shmutex::Reason;
+using shmutex::WaitMode;
 
 constexpr unsigned attributes = SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
 
@@ -61,7 +61,7 @@ int check_path(const char* path) {
   return 0;
 }
 
-int report(const shmutex::Snapshot& found, shmutex_info_t* info) {
+int report(const shmutex::Inspection& found, shmutex_info_t* info) {
   const uint32_t room = info->size;
   shmutex_info_t full{};
   full.size = room < sizeof full ? room : static_cast<uint32_t>(sizeof full);
@@ -127,23 +127,23 @@ int shmutex_close(shmutex_t* m) {
 
 int shmutex_lock(shmutex_t* m) {
   if (shmutex::unlikely(m == nullptr)) return refuse_null();
-  return shmutex::acquire(lock_of(m), -1, How::wait);
+  return shmutex::acquire(lock_of(m), -1, WaitMode::wait);
 }
 
 int shmutex_trylock(shmutex_t* m) {
   if (shmutex::unlikely(m == nullptr)) return refuse_null();
-  return shmutex::acquire(lock_of(m), 0, How::try_once);
+  return shmutex::acquire(lock_of(m), 0, WaitMode::try_once);
 }
 
 int shmutex_timedlock(shmutex_t* m, int64_t timeout_ns) {
   if (shmutex::unlikely(m == nullptr)) return refuse_null();
-  return shmutex::acquire(lock_of(m), timeout_ns, How::wait);
+  return shmutex::acquire(lock_of(m), timeout_ns, WaitMode::wait);
 }
 
-int shmutex_acquire(shmutex_t* m, int64_t timeout_ns, unsigned how) {
+int shmutex_acquire(shmutex_t* m, int64_t timeout_ns, unsigned flags) {
   if (shmutex::unlikely(m == nullptr)) return refuse_null();
-  if (shmutex::unlikely((how & ~static_cast<unsigned>(SHMUTEX_INTERRUPTIBLE)) != 0)) return refuse_flags(how);
-  return shmutex::acquire(lock_of(m), timeout_ns, how == 0 ? How::wait : How::wait_interruptible);
+  if (shmutex::unlikely((flags & ~static_cast<unsigned>(SHMUTEX_INTERRUPTIBLE)) != 0)) return refuse_flags(flags);
+  return shmutex::acquire(lock_of(m), timeout_ns, flags == 0 ? WaitMode::wait : WaitMode::wait_interruptible);
 }
 
 int shmutex_unlock(shmutex_t* m) {
@@ -196,15 +196,15 @@ int shmutex_info(const shmutex_t* m, shmutex_info_t* info) {
   const KeepErrno keep;
   if (m == nullptr) return refuse_null();
   if (const int error = check_info(info); error != 0) return error;
-  return report(shmutex::look_at(lock_of(m)), info);
+  return report(shmutex::inspect(lock_of(m)), info);
 }
 
 int shmutex_inspect(const char* path, shmutex_info_t* info) {
   const KeepErrno keep;
   if (const int error = check_path(path); error != 0) return error;
   if (const int error = check_info(info); error != 0) return error;
-  shmutex::Snapshot found{};
-  if (const int error = shmutex::look_at_file(path, found); error != 0) return error;
+  shmutex::Inspection found{};
+  if (const int error = shmutex::inspect_file(path, found); error != 0) return error;
   return report(found, info);
 }
 

@@ -47,9 +47,9 @@ bool directory_of(const char* path, char* out, size_t size) {
   return true;
 }
 
-struct flock lock_description(off_t byte, Hold kind) {
+struct flock lock_description(off_t byte, OfdLock kind) {
   struct flock description {};
-  description.l_type = kind == Hold::none ? F_UNLCK : kind == Hold::shared ? F_RDLCK : F_WRLCK;
+  description.l_type = kind == OfdLock::none ? F_UNLCK : kind == OfdLock::shared ? F_RDLCK : F_WRLCK;
   description.l_whence = SEEK_SET;
   description.l_start = byte;
   description.l_len = 1;
@@ -156,23 +156,25 @@ int give_name(int fd, const char* path) {
 
 int remove_name(const char* path) { return static_cast<int>(raw_syscall(SYS_unlinkat, AT_FDCWD, as_arg(path), 0)); }
 
-int hold(int fd, off_t byte, Hold kind) {
+int ofd_lock(int fd, off_t byte, OfdLock kind) {
   struct flock description = lock_description(byte, kind);
   const long error = raw_syscall(SYS_fcntl, fd, F_OFD_SETLK, as_arg(&description));
   return error == -EACCES ? -EAGAIN : static_cast<int>(error);
 }
 
-int seen_by_others(int fd, off_t byte, Hold& out) {
-  struct flock description = lock_description(byte, Hold::exclusive);
+int query_ofd_lock(int fd, off_t byte, OfdLock& out) {
+  struct flock description = lock_description(byte, OfdLock::exclusive);
   const long error = raw_syscall(SYS_fcntl, fd, F_OFD_GETLK, as_arg(&description));
-  out = description.l_type == F_UNLCK ? Hold::none : description.l_type == F_RDLCK ? Hold::shared : Hold::exclusive;
+  out = description.l_type == F_UNLCK   ? OfdLock::none
+        : description.l_type == F_RDLCK ? OfdLock::shared
+                                        : OfdLock::exclusive;
   return static_cast<int>(error);
 }
 
-int hold_patiently(int fd, off_t byte, Hold kind, int64_t deadline_ns) {
+int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns) {
   int64_t pause = millisecond / 4;
   for (;;) {
-    const int error = hold(fd, byte, kind);
+    const int error = ofd_lock(fd, byte, kind);
     const int64_t now = now_ns();
     if (error != -EAGAIN || now >= deadline_ns) return error;
     sleep_until(now + pause < deadline_ns ? now + pause : deadline_ns);

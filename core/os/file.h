@@ -58,9 +58,9 @@ int remove_name(const char* path);
 
 // Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
 // alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
-enum class Hold : uint8_t { none, shared, exclusive };
-int hold(int fd, off_t byte, Hold kind);                                 // -EAGAIN: somebody else has it
-int seen_by_others(int fd, off_t byte, Hold& out);                       // what others have, seen from this description
-int hold_patiently(int fd, off_t byte, Hold kind, int64_t deadline_ns);  // polls until then
+enum class OfdLock : uint8_t { none, shared, exclusive };
+int ofd_lock(int fd, off_t byte, OfdLock kind);        // -EAGAIN: somebody else has it
+int query_ofd_lock(int fd, off_t byte, OfdLock& out);  // what others have, seen from this description
+int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns);  // polls until then
 
 }  // namespace shmutex::file

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 
-#include "layout/atomics.h"
+#include "base/atomics.h"
 #include "os/clock.h"
 #include "os/syscall.h"
 

@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "layout/atomics.h"
-#include "layout/lock.h"
+#include "base/atomics.h"
+#include "mutex/layout.h"
 
 namespace shmutex {
 

@@ -16,13 +16,13 @@ namespace {
 constexpr uint32_t never = UINT32_MAX;  // no process's generation
 const volatile uint32_t before_first_use = 0;
 
-uint32_t last_generation = 0;  // survives fork, unlike the wiped page: so a child's number is new to its memory
-uint32_t last_serial = 0;      // starts at random, lest two processes' markers in one buffer coincide
+uint32_t last_fork_generation = 0;  // survives fork, unlike the wiped page: so a child's number is new to its memory
+uint32_t last_serial = 0;           // starts at random, lest two processes' markers in one buffer coincide
 
-// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_generation alone says
+// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_fork_generation alone says
 // whether the page is there: with a second word for it, a thread could come between the two and take generation 0 for its own.
 int map_wiped_page() {
-  const volatile uint32_t* existing = __atomic_load_n(&process_generation, __ATOMIC_ACQUIRE);
+  const volatile uint32_t* existing = __atomic_load_n(&process_fork_generation, __ATOMIC_ACQUIRE);
   if (existing != &before_first_use) return 0;
   constexpr size_t size = 4096;
   const long address = raw_syscall(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -35,20 +35,20 @@ int map_wiped_page() {
   uint32_t unset = 0;
   const auto random = static_cast<uint32_t>(clock_ns(CLOCK_REALTIME) >> 10) | 1;
   __atomic_compare_exchange_n(&last_serial, &unset, random, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-  if (!__atomic_compare_exchange_n(&process_generation, &existing, static_cast<const volatile uint32_t*>(page), false,
-                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+  if (!__atomic_compare_exchange_n(&process_fork_generation, &existing, static_cast<const volatile uint32_t*>(page),
+                                   false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     raw_syscall(SYS_munmap, address, size);  // another thread was faster
   }
   return 0;
 }
 
 // The number of this process: a new one if the page was wiped.
-uint32_t settle_generation() {
-  auto* const page = const_cast<volatile uint32_t*>(__atomic_load_n(&process_generation, __ATOMIC_ACQUIRE));
+uint32_t refresh_generation() {
+  auto* const page = const_cast<volatile uint32_t*>(__atomic_load_n(&process_fork_generation, __ATOMIC_ACQUIRE));
   uint32_t found = __atomic_load_n(page, __ATOMIC_ACQUIRE);
   if (found != 0) return found;
-  uint32_t fresh = __atomic_add_fetch(&last_generation, 1, __ATOMIC_RELAXED);
-  if (fresh == 0 || fresh == never) fresh = __atomic_add_fetch(&last_generation, 2, __ATOMIC_RELAXED);
+  uint32_t fresh = __atomic_add_fetch(&last_fork_generation, 1, __ATOMIC_RELAXED);
+  if (fresh == 0 || fresh == never) fresh = __atomic_add_fetch(&last_fork_generation, 2, __ATOMIC_RELAXED);
   return __atomic_compare_exchange_n(page, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? fresh : found;
 }
 
@@ -87,15 +87,15 @@ bool is_gone(char state) { return state == 'Z' || state == 'X'; }
 }  // namespace
 
 __thread Thread this_thread_storage{never, 0, nullptr, 0, 0, 0, never, {}};
-const volatile uint32_t* process_generation = &before_first_use;
+const volatile uint32_t* process_fork_generation = &before_first_use;
 
-uint32_t current_generation() { return *process_generation; }
+uint32_t current_fork_generation() { return *process_fork_generation; }
 
-int settle_thread() {
+int refresh_thread() {
   Thread& thread = this_thread();
   if (const int error = map_wiped_page(); error != 0) return error;
-  const uint32_t generation = settle_generation();
-  if (thread.settled == generation) return 0;
+  const uint32_t fork_generation = refresh_generation();
+  if (thread.refreshed == fork_generation) return 0;
   RobustHead* head = nullptr;
   if (robust::registered_head(head) < 0) return ENOSYS;
   if (head == nullptr) {
@@ -112,11 +112,11 @@ int settle_thread() {
   const uint32_t serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
   thread.tid = tid;
   thread.head = head;
-  thread.marker = uint64_t{tid} << 32 | serial;
-  thread.identity = uint64_t{pid} << 32 | tid;
+  thread.thread_uid = uint64_t{tid} << 32 | serial;
+  thread.owner_id = uint64_t{pid} << 32 | tid;
   thread.held = 0;
-  thread.generation = never;
-  thread.settled = generation;
+  thread.fork_generation = never;
+  thread.refreshed = fork_generation;
   return 0;
 }
 

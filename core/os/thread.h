@@ -1,22 +1,22 @@
-// Who the calling thread is: TID, robust list, and a marker that no other thread of this process ever had. Cached in
+// Who the calling thread is: TID, robust list, and a thread_uid that no other thread of this process ever had. Cached in
 // thread-local storage; a page that the kernel wipes in every forked child tells when the cache is another process's.
 #pragma once
 
 #include <cstdint>
 
-#include "layout/atomics.h"
+#include "base/atomics.h"
 #include "os/robust_list.h"
 
 namespace shmutex {
 
 struct Thread {
-  uint32_t generation;  // that of the process: fast paths may be taken. Anything else: enter() first
+  uint32_t fork_generation;  // that of the process: fast paths may be taken. Anything else: enter() first
   uint32_t tid;
   RobustHead* head;
-  uint64_t marker;    // tid << 32 | serial number: unique among the threads of this process, dead ones included
-  uint64_t identity;  // pid << 32 | tid
-  uint32_t held;      // locks linked into a list that was not empty: one less than it holds, or as many
-  uint32_t settled;   // of which generation all this is
+  uint64_t thread_uid;  // tid << 32 | serial number: unique among the threads of this process, dead ones included
+  uint64_t owner_id;    // pid << 32 | tid
+  uint32_t held;        // locks linked into a list that was not empty: one less than it holds, or as many
+  uint32_t refreshed;   // of which generation all this is
   struct {
     void* prev;  // the back pointer before the head that libc's shape has
     RobustHead head;
@@ -31,23 +31,23 @@ inline constexpr uint32_t count_from = max_held - 1;  // from this value of Thre
 // whether a constructor has to run.)
 extern __thread Thread this_thread_storage __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-// Points at the generation of this process. The word behind it reads 0 in a child until settle_thread() ran there.
-extern const volatile uint32_t* process_generation __attribute__((visibility("hidden")));
+// Points at the generation of this process. The word behind it reads 0 in a child until refresh_thread() ran there.
+extern const volatile uint32_t* process_fork_generation __attribute__((visibility("hidden")));
 
 inline Thread& this_thread() { return this_thread_storage; }
 
-inline bool is_current(const Thread& thread) { return likely(thread.generation == *process_generation); }
+inline bool is_current(const Thread& thread) { return likely(thread.fork_generation == *process_fork_generation); }
 
 // Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: no robust list to be had.
-int settle_thread();
+int refresh_thread();
 
-// A number that changes with every fork; valid after settle_thread().
-uint32_t current_generation();
+// A number that changes with every fork; valid after refresh_thread().
+uint32_t current_fork_generation();
 
-// The TID and the process in a marker or identity.
-constexpr uint32_t marker_tid(uint64_t marker) { return static_cast<uint32_t>(marker >> 32); }
-constexpr uint32_t identity_pid(uint64_t identity) { return static_cast<uint32_t>(identity >> 32); }
-constexpr uint32_t identity_tid(uint64_t identity) { return static_cast<uint32_t>(identity); }
+// The TID and the process in a thread_uid or owner_id.
+constexpr uint32_t thread_uid_tid(uint64_t thread_uid) { return static_cast<uint32_t>(thread_uid >> 32); }
+constexpr uint32_t owner_id_pid(uint64_t owner_id) { return static_cast<uint32_t>(owner_id >> 32); }
+constexpr uint32_t owner_id_tid(uint64_t owner_id) { return static_cast<uint32_t>(owner_id); }
 
 // Whether a thread of this process with that TID is alive and not exiting.
 bool thread_of_this_process_lives(uint32_t tid);

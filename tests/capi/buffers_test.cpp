@@ -217,10 +217,10 @@ TEST(Buffers, AttributesMustBeThoseAskedFor) {
 }
 
 // The header of a buffer, edited.
-void edit_header(Memory& memory, const std::function<void(shmutex::Header&, shmutex::World&)>& edit) {
+void edit_header(Memory& memory, const std::function<void(shmutex::Header&, shmutex::TidScope&)>& edit) {
   shmutex::Header header{};
   memcpy(&header, &memory, sizeof header);
-  shmutex::World world{};
+  shmutex::TidScope world{};
   memcpy(world.boot_id, header.boot_id, sizeof world.boot_id);
   world.pid_namespace = header.pid_namespace;
   edit(header, world);
@@ -232,7 +232,7 @@ void edit_header(Memory& memory, const std::function<void(shmutex::Header&, shmu
   memcpy(static_cast<void*>(&memory), &header, sizeof header);
 }
 
-void expect_refused(int code, const std::function<void(shmutex::Header&, shmutex::World&)>& edit) {
+void expect_refused(int code, const std::function<void(shmutex::Header&, shmutex::TidScope&)>& edit) {
   Memory memory;
   ASSERT_EQ(shmutex_init(&memory, sizeof memory, 0), 0);
   edit_header(memory, edit);

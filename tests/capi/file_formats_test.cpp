@@ -117,7 +117,7 @@ TEST_F(FileFormats, StaleFairFileThatSomebodyWasInside) {
 TEST_F(FileFormats, StaleBatonAndHintAreForgotten) {
   LockPage page;
   page.line.baton = 0x80000000u | 12345;
-  page.line.hint_expiry = UINT64_MAX;
+  page.line.yield_until = UINT64_MAX;
   page.line.depth = 17;
   page.line.last_owner = UINT64_MAX;
   page.of_another_boot().write(path_);

@@ -1,5 +1,5 @@
 // Every reason has a sentence, which names the lock where there is one, and every code has one.
-#include "failure.h"
+#include "error/failure.h"
 
 #include <errno.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ TEST(Failure, OfALockNamesItsPath) {
                               Reason::missing,
                               Reason::not_a_lock,
                               Reason::other_format,
-                              Reason::other_world_alive,
+                              Reason::other_scope_alive,
                               Reason::takeover_stuck,
                               Reason::removal_stuck,
                               Reason::attributes,

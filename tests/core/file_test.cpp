@@ -74,29 +74,29 @@ TEST_F(File, ShortReadsAreErrors) {
 TEST_F(File, HoldsBelongToTheOpenFile) {
   const Descriptor a = open_new();
   const Descriptor b = open_again();
-  Hold seen = Hold::none;
-  EXPECT_EQ(hold(a.get(), 0, Hold::shared), 0);
-  EXPECT_EQ(hold(b.get(), 0, Hold::shared), 0);
-  EXPECT_EQ(hold(b.get(), 0, Hold::exclusive), -EAGAIN);
-  EXPECT_EQ(seen_by_others(b.get(), 0, seen), 0);
-  EXPECT_EQ(seen, Hold::shared);
-  EXPECT_EQ(hold(a.get(), 0, Hold::none), 0);
-  EXPECT_EQ(hold(b.get(), 0, Hold::exclusive), 0);
-  EXPECT_EQ(seen_by_others(a.get(), 0, seen), 0);
-  EXPECT_EQ(seen, Hold::exclusive);
-  EXPECT_EQ(seen_by_others(a.get(), 1, seen), 0);
-  EXPECT_EQ(seen, Hold::none);
+  OfdLock seen = OfdLock::none;
+  EXPECT_EQ(ofd_lock(a.get(), 0, OfdLock::shared), 0);
+  EXPECT_EQ(ofd_lock(b.get(), 0, OfdLock::shared), 0);
+  EXPECT_EQ(ofd_lock(b.get(), 0, OfdLock::exclusive), -EAGAIN);
+  EXPECT_EQ(query_ofd_lock(b.get(), 0, seen), 0);
+  EXPECT_EQ(seen, OfdLock::shared);
+  EXPECT_EQ(ofd_lock(a.get(), 0, OfdLock::none), 0);
+  EXPECT_EQ(ofd_lock(b.get(), 0, OfdLock::exclusive), 0);
+  EXPECT_EQ(query_ofd_lock(a.get(), 0, seen), 0);
+  EXPECT_EQ(seen, OfdLock::exclusive);
+  EXPECT_EQ(query_ofd_lock(a.get(), 1, seen), 0);
+  EXPECT_EQ(seen, OfdLock::none);
 }
 
 TEST_F(File, PatienceEnds) {
   const Descriptor a = open_new();
   const Descriptor b = open_again();
-  ASSERT_EQ(hold(a.get(), 0, Hold::exclusive), 0);
+  ASSERT_EQ(ofd_lock(a.get(), 0, OfdLock::exclusive), 0);
   const int64_t deadline = now_ns() + 30 * millisecond;
-  EXPECT_EQ(hold_patiently(b.get(), 0, Hold::exclusive, deadline), -EAGAIN);
+  EXPECT_EQ(ofd_lock_until(b.get(), 0, OfdLock::exclusive, deadline), -EAGAIN);
   EXPECT_GE(now_ns(), deadline);
-  ASSERT_EQ(hold(a.get(), 0, Hold::none), 0);
-  EXPECT_EQ(hold_patiently(b.get(), 0, Hold::exclusive, 0), 0);
+  ASSERT_EQ(ofd_lock(a.get(), 0, OfdLock::none), 0);
+  EXPECT_EQ(ofd_lock_until(b.get(), 0, OfdLock::exclusive, 0), 0);
 }
 
 TEST_F(File, SymbolicLinksAreNotOpened) {

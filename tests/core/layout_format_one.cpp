@@ -2,8 +2,8 @@
 // down a second time, in numbers. Compiled for every processor, and nothing to run.
 #include <cstddef>
 
-#include "layout/header.h"
-#include "layout/lock.h"
+#include "mutex/layout.h"
+#include "object/header.h"
 
 namespace shmutex {
 
@@ -26,7 +26,7 @@ static_assert(offsetof(SharedLine, last_owner) == 16u);
 static_assert(offsetof(SharedLine, token) == 32u);
 static_assert(offsetof(SharedLine, baton) == 40u);
 static_assert(offsetof(SharedLine, depth) == 44u);
-static_assert(offsetof(SharedLine, hint_expiry) == 48u);
+static_assert(offsetof(SharedLine, yield_until) == 48u);
 static_assert(offsetof(SharedLine, word) == 56u);
 static_assert(offsetof(SharedLine, state) == 60u);
 

@@ -1,13 +1,13 @@
 // Where things lie in memory, for the kernel and for other processes; in files, see layout_format_one.cpp.
-#include "layout/lock.h"
+#include "mutex/layout.h"
 
 #include <gtest/gtest.h>
 
-#include "layout/header.h"
-#include "lock_buffer.h"
-#include "lock_file.h"
+#include "object/header.h"
+#include "object/lock_file.h"
+#include "object/memory.h"
 #include "os/thread.h"
-#include "registry.h"
+#include "process/registry.h"
 
 namespace shmutex {
 namespace {
@@ -40,9 +40,9 @@ TEST(Layout, ControlFitsIntoThePrivatePage) {
 
 TEST(Layout, IdentitiesComeApartAgain) {
   const uint64_t identity = uint64_t{77} << 32 | 88;
-  EXPECT_EQ(identity_pid(identity), 77u);
-  EXPECT_EQ(identity_tid(identity), 88u);
-  EXPECT_EQ(marker_tid(identity), 77u);
+  EXPECT_EQ(owner_id_pid(identity), 77u);
+  EXPECT_EQ(owner_id_tid(identity), 88u);
+  EXPECT_EQ(thread_uid_tid(identity), 77u);
 }
 
 }  // namespace

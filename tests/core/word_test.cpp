@@ -1,5 +1,5 @@
 // The lock word's transitions: the table in word.h, row by row.
-#include "layout/word.h"
+#include "sync/robust_word.h"
 
 #include <gtest/gtest.h>
 

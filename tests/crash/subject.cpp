@@ -12,11 +12,11 @@
 #include <array>
 #include <sstream>
 
-#include "layout/atomics.h"
-#include "layout/header.h"
-#include "layout/lock.h"
-#include "layout/word.h"
+#include "base/atomics.h"
+#include "mutex/layout.h"
+#include "object/header.h"
 #include "support/support.h"
+#include "sync/robust_word.h"
 
 namespace crash {
 namespace {
@@ -53,7 +53,7 @@ View view_of(const SharedLine& line, bool complete) {
 std::string raw(const SharedLine& line) {
   std::ostringstream out;
   out << std::hex << "word 0x" << load_relaxed(line.word) << ", baton 0x" << load_relaxed(line.baton) << ", state 0x"
-      << load_relaxed(line.state) << ", hint " << load_relaxed(line.hint_expiry);
+      << load_relaxed(line.state) << ", hint " << load_relaxed(line.yield_until);
   return out.str();
 }
 

@@ -77,14 +77,14 @@ void require_one_of(int result, std::initializer_list<int> documented, const cha
   require(false, what);
 }
 
-struct World {
+struct TidScope {
   uint8_t boot_id[16];
   uint64_t pid_namespace;
 };
 
-const World& this_world() {
-  static const World world = [] {
-    World found{};
+const TidScope& this_world() {
+  static const TidScope world = [] {
+    TidScope found{};
     size_t digits = 0;
     std::ifstream file("/proc/sys/kernel/random/boot_id");
     for (char c = 0; digits < 32 && file.get(c);) {
@@ -113,7 +113,7 @@ uint64_t checksum_of(const Bytes& content) {
 
 void fill_in(Bytes& content, unsigned choices) {
   if (content.size() < header_size) return;
-  const World& world = this_world();
+  const TidScope& world = this_world();
   if ((choices & choice::this_boot) != 0) memcpy(&content[boot_id_offset], world.boot_id, sizeof world.boot_id);
   if ((choices & choice::this_pid_namespace) != 0) memcpy(&content[pid_namespace_offset], &world.pid_namespace, 8);
   if ((choices & choice::right_checksum) != 0) {

@@ -1,4 +1,4 @@
-/* The protocol of a plain lock, as core/mutex.h, core/mutex.cpp and core/plain.cpp have it, under death at every step.
+/* The protocol of a plain lock, as core/mutex/mutex.h, core/mutex/mutex.cpp and core/mutex/plain.cpp have it, under death at every step.
  *
  * THREADS threads take and release one lock ROUNDS times each. A STEP is one atomic access to memory, one change that only the
  * kernel's look at a dying thread can see (the robust list, list_op_pending), or one system call; before every step the
@@ -201,7 +201,7 @@ cold:
   STEP(pending = NOTHING);
   if :: try_once -> goto try_word :: else fi;
 
-/* ---- plain::Attempt::spin(), one turn of it */
+/* ---- plain::Waiter::spin(), one turn of it */
   PEND(2, WORD);
 #ifdef HINT
   STEP(e = hint; if :: e != 0 -> skip :: else -> goto spin_once fi);
@@ -213,7 +213,7 @@ spin_once:
 #endif
   STEP(e = word; if :: !IS_FREE(e) -> goto spun :: else fi);
 spin_take:
-  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto settle_in);
+  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto finish_acquire);
        if :: IS_FREE(e) -> goto spin_take :: else fi);
 spun:
   STEP(e = 0; pending = NOTHING);
@@ -269,7 +269,7 @@ probe_word:
   PEND(4, WORD);
   STEP(e = word; if :: !IS_FREE(e) -> goto not_past :: else fi);
 past_take:
-  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto settle_in);
+  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto finish_acquire);
        if :: IS_FREE(e) -> goto past_take :: else fi);
 not_past:
   STEP(e = 0; pending = NOTHING);
@@ -289,7 +289,7 @@ head_take:
   STEP(e = word; if :: !IS_FREE(e) -> goto head_busy :: else fi);
 head_cas:
 #ifdef BREAK_NO_BATON
-  STEP(CAS(word, self | (e & (WAITERS | DIED)) | (slept * WAITERS), ENTER(e); got = 1; goto settle_in);
+  STEP(CAS(word, self | (e & (WAITERS | DIED)) | (slept * WAITERS), ENTER(e); got = 1; goto finish_acquire);
 #else
   STEP(CAS(word, self | (e & HEAD_KEEPS), ENTER(e); got = 1; goto leave);
 #endif
@@ -334,7 +334,7 @@ head_sleep:
   fi;
   goto head_take;
 
-/* ---- leave_with_lock() and leave(): withdraw_hint(), settle_in() */
+/* ---- leave_with_lock() and leave(): withdraw_yield(), finish_acquire() */
 leave:
 #ifdef BREAK_NO_BATON
   goto give_up;
@@ -343,12 +343,12 @@ leave:
   STEP(e = hint);
   if :: e != 0 -> STEP(hint = 0; e = 0) :: else fi;
 #endif
-  if :: got -> goto settle_in :: else fi;
+  if :: got -> goto finish_acquire :: else fi;
   STEP(e = 0; pending = NOTHING);
   goto pass_baton;
 
-/* ---- settle_in() */
-settle_in:
+/* ---- finish_acquire() */
+finish_acquire:
 #ifdef BREAK_CLEARED_BEFORE_LINKED
   STEP(e = 0; pending = NOTHING);
   STEP(word_linked = 1);
@@ -380,7 +380,7 @@ try_word:
   PEND(8, WORD);
   STEP(e = word; if :: !IS_FREE(e) -> goto give_up :: else fi);
 try_take:
-  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto settle_in);
+  STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto finish_acquire);
        if :: IS_FREE(e) -> goto try_take :: else fi);
 give_up:
   STEP(e = 0; pending = NOTHING);

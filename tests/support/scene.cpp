@@ -13,9 +13,9 @@
 #include <sstream>
 #include <vector>
 
-#include "layout/header.h"
-#include "layout/lock.h"
-#include "layout/word.h"
+#include "mutex/layout.h"
+#include "object/header.h"
+#include "sync/robust_word.h"
 
 namespace support {
 namespace {
@@ -71,7 +71,7 @@ std::string describe_line(const SharedLine& line) {
   char text[256];
   snprintf(text, sizeof text,
            "word %08x, baton %08x, state %x, hint %lu, depth %u, last owner %lu of %lu, token %lu, last dead %u",
-           line.word, line.baton, line.state, line.hint_expiry, line.depth, line.last_owner & 0xffff'ffff,
+           line.word, line.baton, line.state, line.yield_until, line.depth, line.last_owner & 0xffff'ffff,
            line.last_owner >> 32, line.token, line.last_dead_tid);
   return text;
 }

@@ -37,11 +37,11 @@ static int64_t now_ns(void) {
 static bool is_held(int code) { return code == 0 || code == EOWNERDEAD; }
 
 /* One wait without the GIL. */
-static int sleep_for_it(shmutex_t *handle, int64_t timeout_ns, unsigned how) {
+static int sleep_for_it(shmutex_t *handle, int64_t timeout_ns, unsigned flags) {
   int code;
   /* Whoever has the GIL while the interpreter ends is the thread that ends it, and will have it again. */
   const bool ends_it = is_finalizing();
-  Py_BEGIN_ALLOW_THREADS code = shmutex_acquire(handle, timeout_ns, how);
+  Py_BEGIN_ALLOW_THREADS code = shmutex_acquire(handle, timeout_ns, flags);
   /* Any other thread does not survive getting the GIL back now; so nobody need hear of a death inside. */
   if (is_held(code) && !ends_it && is_finalizing()) (void)shmutex_unlock(handle);
   Py_END_ALLOW_THREADS return code;

@@ -155,7 +155,7 @@ int shmutex_timedlock(shmutex_t *m, int64_t timeout_ns);
 
 /* shmutex_timedlock() that can be told to notice signals.
  *
- *   how  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART too.
+ *   flags  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART too.
  *        A handler that runs just before the thread falls asleep cannot be told from one that ran before the call; lest it
  *        be missed, a wait that lasts longer than a second returns EINTR about then, possibly without one: handle what
  *        signals there were, and wait again.
@@ -164,7 +164,7 @@ int shmutex_timedlock(shmutex_t *m, int64_t timeout_ns);
  *
  * Returns what shmutex_timedlock() does, or EINTR.
  */
-int shmutex_acquire(shmutex_t *m, int64_t timeout_ns, unsigned how);
+int shmutex_acquire(shmutex_t *m, int64_t timeout_ns, unsigned flags);
 
 /* Releases the lock; a recursive one, once. Without shmutex_consistent() after EOWNERDEAD, the next owner gets
  * EOWNERDEAD too.

@@ -113,19 +113,19 @@ class basic_mutex {
   };
 
   // Opens the lock file at path, or creates it with the permission bits in mode (0: 0600); see shmutex_open(3).
-  explicit basic_mutex(const std::string& path, flags how = flags::none, recovery_function recovery = nullptr,
+  explicit basic_mutex(const std::string& path, flags options = flags::none, recovery_function recovery = nullptr,
                        unsigned mode = 0)
       : recovery_(std::move(recovery)) {
-    detail::check(shmutex_open(&handle_, detail::c_path(path), all(how), mode));
+    detail::check(shmutex_open(&handle_, detail::c_path(path), all(options), mode));
   }
 
   basic_mutex(const std::string& path, recovery_function recovery)
       : basic_mutex(path, flags::none, std::move(recovery)) {}
 
   // Attaches to the lock in memory; see shmutex_attach(3). The memory must outlive this object.
-  explicit basic_mutex(memory where, flags how = flags::none, recovery_function recovery = nullptr)
+  explicit basic_mutex(memory where, flags options = flags::none, recovery_function recovery = nullptr)
       : recovery_(std::move(recovery)) {
-    detail::check(shmutex_attach(&handle_, where.data, where.size, all(how)));
+    detail::check(shmutex_attach(&handle_, where.data, where.size, all(options)));
   }
   basic_mutex(memory where, recovery_function recovery) : basic_mutex(where, flags::none, std::move(recovery)) {}
 
@@ -137,8 +137,8 @@ class basic_mutex {
   basic_mutex& operator=(const basic_mutex&) = delete;
 
   // Makes a lock in memory, whatever was there before; nobody may be using it.
-  static void init(memory where, flags how = flags::none) {
-    detail::check(shmutex_init(where.data, where.size, all(how)));
+  static void init(memory where, flags options = flags::none) {
+    detail::check(shmutex_init(where.data, where.size, all(options)));
   }
 
   void lock() {
@@ -194,8 +194,8 @@ class basic_mutex {
   native_handle_type native_handle() noexcept { return handle_; }
 
  private:
-  static constexpr unsigned all(flags how) {
-    return static_cast<unsigned>(how) | (is_recursive ? unsigned{SHMUTEX_RECURSIVE} : 0u);
+  static constexpr unsigned all(flags options) {
+    return static_cast<unsigned>(options) | (is_recursive ? unsigned{SHMUTEX_RECURSIVE} : 0u);
   }
 
   [[gnu::cold]] void settle(int code) {

@@ -16,8 +16,8 @@
 namespace kit {
 namespace {
 
-shmutex::World this_world() {
-  shmutex::World world{};
+shmutex::TidScope this_world() {
+  shmutex::TidScope world{};
   std::string digits;
   for (const char c : content_of("/proc/sys/kernel/random/boot_id")) {
     if (isxdigit(static_cast<unsigned char>(c)) != 0) digits += c;
@@ -73,7 +73,7 @@ LockPage& LockPage::with_page_size(uint32_t size) {
 
 LockPage& LockPage::seal() {
   const shmutex::Header edited = header;
-  shmutex::World world{};
+  shmutex::TidScope world{};
   memcpy(world.boot_id, edited.boot_id, sizeof world.boot_id);
   world.pid_namespace = edited.pid_namespace;
   header = shmutex::make_header(shmutex::Placement::file, world, edited.unit_size, edited.word_offset,

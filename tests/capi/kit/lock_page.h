@@ -5,9 +5,9 @@
 #include <functional>
 #include <string>
 
-#include "layout/header.h"
-#include "layout/lock.h"
-#include "layout/word.h"
+#include "mutex/layout.h"
+#include "object/header.h"
+#include "sync/robust_word.h"
 
 namespace kit {
 

@@ -1,11 +1,11 @@
-#include "registry.h"
+#include "process/registry.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "layout/atomics.h"
-#include "layout/header.h"
-#include "process.h"
+#include "base/atomics.h"
+#include "object/header.h"
+#include "process/process.h"
 
 namespace shmutex::registry {
 namespace {
@@ -84,10 +84,10 @@ bool grow() {
 // ---- the count of threads inside: the process's generation in the upper half, so that a forked child starts from none.
 
 uint64_t counted(uint64_t inside, int by) {
-  const uint64_t generation = uint64_t{current_generation()} << 32;
-  const uint64_t count = (inside & ~uint64_t{UINT32_MAX}) == generation ? inside & UINT32_MAX : 0;
-  if (by < 0 && count == 0) return generation;
-  return generation | (count + static_cast<uint64_t>(static_cast<int64_t>(by)));
+  const uint64_t fork_generation = uint64_t{current_fork_generation()} << 32;
+  const uint64_t count = (inside & ~uint64_t{UINT32_MAX}) == fork_generation ? inside & UINT32_MAX : 0;
+  if (by < 0 && count == 0) return fork_generation;
+  return fork_generation | (count + static_cast<uint64_t>(static_cast<int64_t>(by)));
 }
 
 void count(Lock& lock, int by) {
@@ -163,11 +163,11 @@ bool anyone_inside(const Lock& lock) {
   } else if (const BufferEntry* const entry = find_buffer(lock); entry != nullptr) {
     inside = entry->inside;
   }
-  return inside >> 32 == current_generation() && (inside & UINT32_MAX) != 0;
+  return inside >> 32 == current_fork_generation() && (inside & UINT32_MAX) != 0;
 }
 
-Inside::Inside(Lock& lock) : lock_(lock) { count(lock, +1); }
-Inside::~Inside() { count(lock_, -1); }
+WaitScope::WaitScope(Lock& lock) : lock_(lock) { count(lock, +1); }
+WaitScope::~WaitScope() { count(lock_, -1); }
 
 uint64_t pid_namespace_of(const Lock& lock) {
   if (!is_buffer(lock)) return control_of(lock).pid_namespace;

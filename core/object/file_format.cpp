@@ -12,24 +12,24 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "failure.h"
-#include "layout/fnv1a.h"
-#include "layout/header.h"
-#include "layout/word.h"
-#include "lock_file.h"
+#include "base/fnv1a.h"
+#include "error/failure.h"
+#include "object/header.h"
+#include "object/lock_file.h"
 #include "os/clock.h"
 #include "os/syscall.h"
-#include "process.h"
+#include "process/process.h"
+#include "sync/robust_word.h"
 
 namespace shmutex::file_format {
 namespace {
 
 using file::Descriptor;
-using file::Hold;
+using file::OfdLock;
 
 constexpr off_t users_byte = 0;
-constexpr int64_t patience = 10 * second;                // with a live process that is just creating or resetting
-constexpr int64_t foreign_patience = 200 * millisecond;  // with a live user of another world: openers pass, users stay
+constexpr int64_t takeover_timeout = 10 * second;       // with a live process that is just creating or resetting
+constexpr int64_t foreign_timeout = 200 * millisecond;  // with a live user of another world: openers pass, users stay
 
 off_t line_offset(uint64_t size) { return static_cast<off_t>(size - sizeof(SharedLine)); }
 
@@ -78,7 +78,7 @@ int clear_temporary(const char* temporary, int64_t deadline) {
   const bool complete =
       file::read_at(existing.get(), &header, sizeof header, 0) == 0 && header.validity == validity::valid;
   if (!complete) {
-    error = file::hold_patiently(existing.get(), users_byte, Hold::exclusive, deadline);
+    error = file::ofd_lock_until(existing.get(), users_byte, OfdLock::exclusive, deadline);
     if (error != 0) return error;
   }
   if (!is_name_of(temporary, existing.get())) return 0;
@@ -89,7 +89,7 @@ int clear_temporary(const char* temporary, int64_t deadline) {
 int create_by_temporary_name(const char* path, uint32_t attributes, unsigned mode, Descriptor& out) {
   char temporary[4096];
   if (!temporary_name(path, temporary, sizeof temporary)) return -ENAMETOOLONG;
-  const int64_t deadline = now_ns() + patience;
+  const int64_t deadline = now_ns() + takeover_timeout;
   for (;;) {
     Descriptor fd;
     int error = file::open_exclusively(temporary, fd);
@@ -99,7 +99,7 @@ int create_by_temporary_name(const char* path, uint32_t attributes, unsigned mod
       return error;
     }
     if (error != 0) return error;
-    error = file::hold(fd.get(), users_byte, Hold::shared);
+    error = file::ofd_lock(fd.get(), users_byte, OfdLock::shared);
     if (error == 0) error = fill(fd.get(), attributes, mode);
     // By descriptor: the temporary name may have been cleared away before we had the lock.
     if (error == 0) error = file::give_name(fd.get(), path);
@@ -116,7 +116,7 @@ int create_by_temporary_name(const char* path, uint32_t attributes, unsigned mod
 int create_unnamed(const char* path, uint32_t attributes, unsigned mode, Descriptor& out) {
   Descriptor fd;
   int error = file::open_unnamed(path, fd);
-  if (error == 0) error = file::hold(fd.get(), users_byte, Hold::shared);
+  if (error == 0) error = file::ofd_lock(fd.get(), users_byte, OfdLock::shared);
   if (error == 0) error = fill(fd.get(), attributes, mode);
   if (error == 0) error = file::give_name(fd.get(), path);
   if (error != 0) return error;
@@ -161,23 +161,23 @@ int reset(int fd, Header& header, uint64_t size) {
   return file::write_at(fd, &header.validity, sizeof header.validity, offsetof(Header, validity));
 }
 
-struct Finding {
-  Verdict verdict;
+struct FoundHeader {
+  HeaderStatus status;
   uint64_t size;
   Header header;
 };
 
-int look(int fd, Finding& out) {
+int read_header(int fd, FoundHeader& out) {
   struct stat status {};
   if (const int error = file::status(fd, status); error != 0) return error;
   out.size = static_cast<uint64_t>(status.st_size);
   out.header = Header{};
-  out.verdict = Verdict::foreign;
+  out.status = HeaderStatus::foreign;
   if (out.size < sizeof(Header)) return 0;
   if (const int error = file::read_at(fd, &out.header, sizeof out.header, 0); error != 0) {
     return error == -EIO ? 0 : error;
   }
-  out.verdict = judge(out.header, Placement::file, out.size, header(0));
+  out.status = judge(out.header, Placement::file, out.size, header(0));
   return 0;
 }
 
@@ -191,7 +191,8 @@ size_t unit_size() {
 Header header(uint32_t attributes) {
   const auto size = static_cast<uint32_t>(unit_size());
   const auto word_offset = static_cast<uint32_t>(line_offset(size)) + static_cast<uint32_t>(offsetof(SharedLine, word));
-  return make_header(Placement::file, our_world(), size, word_offset, static_cast<int32_t>(-node_distance), attributes);
+  return make_header(Placement::file, our_tid_scope(), size, word_offset, static_cast<int32_t>(-node_distance),
+                     attributes);
 }
 
 int create(const char* path, uint32_t attributes, unsigned mode, Descriptor& out) {
@@ -213,41 +214,41 @@ int admit(int fd, const char* path, Header& header) {
   int64_t foreign_since = 0;
   int64_t pause = millisecond / 4;
   for (;;) {
-    Finding found{};
-    if (const int error = look(fd, found); error != 0) return fail_by_kernel(error, path);
-    if (found.verdict == Verdict::foreign) return fail(EBADMSG, Reason::not_a_lock, path, found.size, unit_size());
-    if (found.verdict == Verdict::other_format) {
+    FoundHeader found{};
+    if (const int error = read_header(fd, found); error != 0) return fail_by_kernel(error, path);
+    if (found.status == HeaderStatus::foreign) return fail(EBADMSG, Reason::not_a_lock, path, found.size, unit_size());
+    if (found.status == HeaderStatus::other_format) {
       return fail(EPROTONOSUPPORT, Reason::other_format, path, found.header.version, format_version);
     }
-    const bool usable = found.verdict == Verdict::usable;
-    int error = file::hold(fd, users_byte, usable ? Hold::shared : Hold::exclusive);
+    const bool usable = found.status == HeaderStatus::usable;
+    int error = file::ofd_lock(fd, users_byte, usable ? OfdLock::shared : OfdLock::exclusive);
     if (error == 0) {
       // What we saw before we had the lock may be past.
-      const Verdict seen = found.verdict;
-      error = look(fd, found);
-      if (error == 0 && found.verdict == seen && !usable) {
+      const HeaderStatus seen = found.status;
+      error = read_header(fd, found);
+      if (error == 0 && found.status == seen && !usable) {
         error = reset(fd, found.header, found.size);
-        if (error == 0) error = look(fd, found);
+        if (error == 0) error = read_header(fd, found);
       }
-      if (error == 0 && found.verdict == Verdict::usable) error = file::hold(fd, users_byte, Hold::shared);
+      if (error == 0 && found.status == HeaderStatus::usable) error = file::ofd_lock(fd, users_byte, OfdLock::shared);
       if (error != 0) return fail_by_kernel(error, path);
-      if (found.verdict == Verdict::usable) {
+      if (found.status == HeaderStatus::usable) {
         header = found.header;
         return 0;
       }
-      file::hold(fd, users_byte, Hold::none);
+      file::ofd_lock(fd, users_byte, OfdLock::none);
       continue;
     }
     if (error != -EAGAIN) return fail_by_kernel(error, path);
 
-    Hold others = Hold::none;
+    OfdLock others = OfdLock::none;
     const int64_t now = now_ns();
-    if (!usable && file::seen_by_others(fd, users_byte, others) == 0 && others == Hold::shared) {
+    if (!usable && file::query_ofd_lock(fd, users_byte, others) == 0 && others == OfdLock::shared) {
       if (foreign_since == 0) foreign_since = now;
-      if (now - foreign_since > foreign_patience) return fail(EXDEV, Reason::other_world_alive, path);
+      if (now - foreign_since > foreign_timeout) return fail(EXDEV, Reason::other_scope_alive, path);
     } else {
       foreign_since = 0;
-      if (now - start > patience) return fail(EBUSY, Reason::takeover_stuck, path);
+      if (now - start > takeover_timeout) return fail(EBUSY, Reason::takeover_stuck, path);
     }
     sleep_until(now + pause);
     if (pause < 10 * millisecond) pause *= 2;

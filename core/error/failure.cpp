@@ -1,4 +1,4 @@
-#include "failure.h"
+#include "error/failure.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -164,7 +164,7 @@ void describe(Record& r) {
                "order or C library, in this boot. Stop its users and remove it.",
                what, a, b);
       return;
-    case Reason::other_world_alive:
+    case Reason::other_scope_alive:
       snprintf(out, size,
                "%s is in use by processes of another PID namespace (a container, say), or another boot id. Give each "
                "its own "

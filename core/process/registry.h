@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "layout/lock.h"
+#include "mutex/layout.h"
 
 namespace shmutex {
 
@@ -13,7 +13,7 @@ struct FileControl {
   ino_t inode;
   FileControl* next;  // in the registry
   void* base;         // of the mapping
-  uint64_t inside;    // registry::Inside
+  uint64_t inside;    // registry::WaitScope
   uint64_t pid_namespace;
   uint32_t references;
   int kept_descriptor;  // -1, or what keeps the file's live-user lock where the mapping does not
@@ -45,12 +45,12 @@ bool any_open();
 bool anyone_inside(const Lock& lock);
 
 // Counts the calling thread as inside while it lives.
-class Inside {
+class WaitScope {
  public:
-  explicit Inside(Lock& lock);
-  ~Inside();
-  Inside(const Inside&) = delete;
-  Inside& operator=(const Inside&) = delete;
+  explicit WaitScope(Lock& lock);
+  ~WaitScope();
+  WaitScope(const WaitScope&) = delete;
+  WaitScope& operator=(const WaitScope&) = delete;
 
  private:
   Lock& lock_;

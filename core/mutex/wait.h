@@ -1,8 +1,8 @@
 // The parts that the plain and the fair algorithm share.
 #pragma once
 
-#include "layout/lock.h"
-#include "mutex.h"
+#include "mutex/layout.h"
+#include "mutex/mutex.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -15,19 +15,19 @@ inline constexpr int64_t first_slice = 50 * millisecond;
 inline constexpr int64_t longest_slice = second;
 
 // What a new owner inherits: data that nobody has declared consistent, and whether that is fresh news.
-struct Legacy {
+struct Predecessor {
   bool inconsistent;
   bool owner_just_died;
 };
 
 // Bookkeeping after the word was taken: links the node, ends the pending operation, counts. Returns acquired or EOWNERDEAD.
-int settle_in(Lock& lock, Legacy legacy);
+int finish_acquire(Lock& lock, Predecessor predecessor);
 
-// After settle_in() and after leaving the queue: a poisoned or retired lock is given back at once.
+// After finish_acquire() and after leaving the queue: a poisoned or retired lock is given back at once.
 int refuse_if_dead(Lock& lock, int result);
 
 // Remembers why a result of an acquisition is not 0, and returns it.
-int explain(const Lock& lock, int result);
+int record_failure(const Lock& lock, int result);
 
 // 0, or why nobody will ever get this lock again. Also before waiting for it.
 int dead_lock_error(const Lock& lock);
@@ -53,14 +53,14 @@ class Probe {
   int64_t worthwhile_;
 };
 
-// Takes the word and settles in. Results as settle_in(), or EBUSY, ETIMEDOUT, EINTR, EDEADLK, what the kernel refused;
+// Takes the word and settles in. Results as finish_acquire(), or EBUSY, ETIMEDOUT, EINTR, EDEADLK, what the kernel refused;
 // explained, since without having acquired the lock the caller must not look at it any more: it may be closed by then.
 // Nothing is pending on return.
 namespace plain {
-int acquire(Lock& lock, const Deadline& deadline, How how);
+int acquire(Lock& lock, const Deadline& deadline, WaitMode mode);
 }
 namespace fair {
-int acquire(Lock& lock, const Deadline& deadline, How how);
+int acquire(Lock& lock, const Deadline& deadline, WaitMode mode);
 }
 
 // Gives up the word, whose value was `found` and is ours; the node is unlinked and the word pending. 0, or EPERM: it was

@@ -1,4 +1,4 @@
-#include "os/world.h"
+#include "os/tid_scope.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,16 +33,16 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
 
 }  // namespace
 
-int read_world(World& world) {
-  world = World{};
-  if (const int error = read_boot_id(world.boot_id); error != 0) return error;
-  return read_pid_namespace(world);
+int read_tid_scope(TidScope& tid_scope) {
+  tid_scope = TidScope{};
+  if (const int error = read_boot_id(tid_scope.boot_id); error != 0) return error;
+  return read_pid_namespace(tid_scope);
 }
 
-int read_pid_namespace(World& world) {
+int read_pid_namespace(TidScope& tid_scope) {
   struct stat status {};
   if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
-  world.pid_namespace = status.st_ino;
+  tid_scope.pid_namespace = status.st_ino;
   return 0;
 }
 

@@ -1,21 +1,21 @@
-#include "lock_buffer.h"
+#include "object/memory.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "failure.h"
-#include "layout/atomics.h"
-#include "layout/word.h"
-#include "mutex.h"
+#include "base/atomics.h"
+#include "error/failure.h"
+#include "mutex/mutex.h"
 #include "os/clock.h"
 #include "os/futex.h"
-#include "process.h"
-#include "registry.h"
+#include "process/process.h"
+#include "process/registry.h"
+#include "sync/robust_word.h"
 
 namespace shmutex {
 namespace {
 
-constexpr int64_t patience = 10 * second;
+constexpr int64_t takeover_timeout = 10 * second;
 
 struct Buffer {
   Header header;
@@ -33,7 +33,7 @@ int check_memory(const void* memory, size_t length) {
 }
 
 Header header(uint32_t attributes) {
-  return make_header(Placement::buffer, our_world(), static_cast<uint32_t>(buffer_size),
+  return make_header(Placement::buffer, our_tid_scope(), static_cast<uint32_t>(buffer_size),
                      static_cast<uint32_t>(offsetof(Buffer, lock.shared.word)), static_cast<int32_t>(-node_distance),
                      attributes);
 }
@@ -64,7 +64,7 @@ bool is_untouched(const Buffer& buffer) {
 int initialise_once(Buffer& buffer, uint32_t attributes) {
   Lock& lock = buffer.lock;
   RobustHead& head = *this_thread().head;
-  const int64_t deadline = now_ns() + patience;
+  const int64_t deadline = now_ns() + takeover_timeout;
   while (load_acquire(buffer.header.validity) == validity::unset) {
     robust::set_pending(head, &lock.priv.baton_node.next);
     uint32_t found = load_relaxed(lock.shared.baton);
@@ -95,18 +95,18 @@ int judge_buffer(Buffer& buffer, uint32_t& attributes) {
   memcpy(&found, &buffer.header, sizeof found);
   attributes = found.attributes & attribute::all;
   switch (judge(found, Placement::buffer, buffer_size, header(0))) {
-    case Verdict::usable:
+    case HeaderStatus::usable:
       // Retired, and yet valid: whoever destroys it is not done, or was killed. The private line must say what it belongs to.
       if ((load_relaxed(buffer.lock.shared.state) & state::retired) == 0 &&
           buffer.lock.priv.attributes == (found.attributes | attribute::buffer)) {
         return 0;
       }
       break;
-    case Verdict::stale: return fail(ESTALE, Reason::buffer_stale);
-    case Verdict::other_format:
+    case HeaderStatus::stale: return fail(ESTALE, Reason::buffer_stale);
+    case HeaderStatus::other_format:
       return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);
-    case Verdict::half_reset:
-    case Verdict::foreign: break;
+    case HeaderStatus::half_reset:
+    case HeaderStatus::foreign: break;
   }
   return fail(EBADMSG, Reason::buffer_not_a_lock);
 }
@@ -115,7 +115,7 @@ int judge_buffer(Buffer& buffer, uint32_t& attributes) {
 
 int init_buffer(void* memory, size_t length, uint32_t attributes) {
   if (const int error = check_memory(memory, length); error != 0) return error;
-  if (const int error = enter_process(); error != 0) return error;
+  if (const int error = ensure_process_ready(); error != 0) return error;
   auto& buffer = *static_cast<Buffer*>(memory);
   store_relaxed(buffer.lock.shared.baton, 0u);
   fill(buffer, attributes);
@@ -124,7 +124,7 @@ int init_buffer(void* memory, size_t length, uint32_t attributes) {
 
 int attach_buffer(Lock*& out, void* memory, size_t length, uint32_t attributes, bool any_attributes, bool init_once) {
   if (const int error = check_memory(memory, length); error != 0) return error;
-  if (const int error = enter_process(); error != 0) return error;
+  if (const int error = ensure_process_ready(); error != 0) return error;
   auto& buffer = *static_cast<Buffer*>(memory);
   if (init_once) {
     if (const int error = initialise_once(buffer, attributes); error != 0) return error;
@@ -142,14 +142,14 @@ int attach_buffer(Lock*& out, void* memory, size_t length, uint32_t attributes, 
 
 int destroy_buffer(void* memory, size_t length) {
   if (const int error = check_memory(memory, length); error != 0) return error;
-  if (const int error = enter_process(); error != 0) return error;
+  if (const int error = ensure_process_ready(); error != 0) return error;
   auto& buffer = *static_cast<Buffer*>(memory);
   uint32_t attributes = 0;
   if (const int error = judge_buffer(buffer, attributes); error != 0) return error;
   Lock& lock = buffer.lock;
   const uint32_t owner = word::tid(load_relaxed(lock.shared.word));
   if (is_owned(lock)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
-  const int taken = acquire(lock, 0, How::try_once);
+  const int taken = acquire(lock, 0, WaitMode::try_once);
   if (taken == EBUSY || (taken == ENOTRECOVERABLE && owner != 0))
     return fail(EBUSY, Reason::held_destroy, nullptr, owner);
   if (taken != 0 && taken != EOWNERDEAD && taken != ENOTRECOVERABLE && taken != EIDRM) return taken;

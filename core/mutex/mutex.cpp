@@ -1,12 +1,12 @@
 // The cold halves of acquire and release: who owns the lock, recursion, and what plain and fair locks have in common.
-#include "mutex.h"
+#include "mutex/mutex.h"
 
 #include <errno.h>
 
-#include "failure.h"
-#include "process.h"
-#include "registry.h"
-#include "wait.h"
+#include "error/failure.h"
+#include "mutex/wait.h"
+#include "process/process.h"
+#include "process/registry.h"
 
 namespace shmutex {
 namespace {
@@ -15,12 +15,12 @@ using registry::path_of;
 
 uint32_t owner_tid(const Lock& lock) { return word::tid(load_relaxed(lock.shared.word)); }
 
-bool linked_by_self(const Lock& lock) { return load_relaxed(lock.priv.linked_by) == this_thread().marker; }
-bool unlinked_by_self(const Lock& lock) { return load_relaxed(lock.priv.unlinked_by) == this_thread().marker; }
+bool linked_by_self(const Lock& lock) { return load_relaxed(lock.priv.linked_by) == this_thread().thread_uid; }
+bool unlinked_by_self(const Lock& lock) { return load_relaxed(lock.priv.unlinked_by) == this_thread().thread_uid; }
 
-int acquire_again(Lock& lock, How how) {
+int acquire_again(Lock& lock, WaitMode mode) {
   if ((lock.priv.attributes & attribute::recursive) == 0) {
-    if (how == How::try_once) return fail(EBUSY, Reason::busy, path_of(lock), this_thread().tid);
+    if (mode == WaitMode::try_once) return fail(EBUSY, Reason::busy, path_of(lock), this_thread().tid);
     return fail(EDEADLK, Reason::self_deadlock, path_of(lock));
   }
   if (lock.priv.depth + 1 >= max_depth) return fail(EAGAIN, Reason::depth, path_of(lock), max_depth);
@@ -43,12 +43,12 @@ bool link_claimed_node(Lock& lock) {
   Thread& self = this_thread();
   for (;;) {
     uint64_t found = load_relaxed(lock.priv.linked_by);
-    if (found == self.marker) return true;  // linked since a hold in which the word was overwritten
-    const bool left_by_the_dead = found == 0 || is_buffer(lock) || marker_tid(found) == self.tid ||
-                                  !thread_of_this_process_lives(marker_tid(found));
+    if (found == self.thread_uid) return true;  // linked since a hold in which the word was overwritten
+    const bool left_by_the_dead = found == 0 || is_buffer(lock) || thread_uid_tid(found) == self.tid ||
+                                  !thread_of_this_process_lives(thread_uid_tid(found));
     if (!left_by_the_dead) return false;
     // Acquire: pairs with unclaim_node().
-    if (cas_acquire(lock.priv.linked_by, found, self.marker)) break;
+    if (cas_acquire(lock.priv.linked_by, found, self.thread_uid)) break;
   }
   link_node(lock, self, word_entry(lock));
   return true;
@@ -64,7 +64,7 @@ int forfeit(Lock& lock) {
 
 }  // namespace
 
-int explain(const Lock& lock, int result) {
+int record_failure(const Lock& lock, int result) {
   const char* const path = path_of(lock);
   switch (result) {
     case acquired: return result;
@@ -77,22 +77,23 @@ int explain(const Lock& lock, int result) {
   }
 }
 
-int settle_in(Lock& lock, Legacy legacy) {
+int finish_acquire(Lock& lock, Predecessor predecessor) {
   tsan_acquired(lock);
   Thread& self = this_thread();
   if (!link_claimed_node(lock)) {
     // The word was free although a thread of this process has the node in its list: forged. To take the node would tear
     // that thread's list, so hold without it; should we die, the others' probe finds out.
-    store_relaxed(lock.priv.unlinked_by, self.marker);
+    store_relaxed(lock.priv.unlinked_by, self.thread_uid);
   }
   robust::clear_pending(*self.head);
   lock.priv.depth = 0;
   store_relaxed(lock.shared.depth, 0u);
   const uint64_t last_owner = load_relaxed(lock.shared.last_owner);
-  if (legacy.owner_just_died && last_owner != 0) store_relaxed(lock.shared.last_dead_tid, identity_tid(last_owner));
-  store_relaxed(lock.shared.last_owner, self.identity);
+  if (predecessor.owner_just_died && last_owner != 0)
+    store_relaxed(lock.shared.last_dead_tid, owner_id_tid(last_owner));
+  store_relaxed(lock.shared.last_owner, self.owner_id);
   bump(lock.shared.token);
-  return legacy.inconsistent ? EOWNERDEAD : acquired;
+  return predecessor.inconsistent ? EOWNERDEAD : acquired;
 }
 
 int dead_lock_error(const Lock& lock) {
@@ -119,32 +120,32 @@ bool Probe::mark_if_dead(Lock& lock) {
 
 namespace cold {
 
-int acquire(Lock& lock, int64_t timeout_ns, How how) {
-  if (const int error = enter(lock); error != 0) return error;
+int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
+  if (const int error = prepare(lock); error != 0) return error;
   Thread& self = this_thread();
   robust::clear_pending(*self.head);
   if (const int error = dead_lock_error(lock); error != 0) return error;
   if (owner_tid(lock) == self.tid) {
-    if (linked_by_self(lock) || unlinked_by_self(lock)) return acquire_again(lock, how);
-    if (how == How::try_once) return fail(EBUSY, Reason::busy, path_of(lock), self.tid);
+    if (linked_by_self(lock) || unlinked_by_self(lock)) return acquire_again(lock, mode);
+    if (mode == WaitMode::try_once) return fail(EBUSY, Reason::busy, path_of(lock), self.tid);
     return fail(EDEADLK, Reason::two_copies, path_of(lock));
   }
   if (self.held >= count_from && robust::length(*self.head) >= max_held) {
     return fail(ENOLCK, Reason::too_many_held, path_of(lock), max_held);
   }
-  const Deadline deadline = Deadline::after(how == How::try_once ? 0 : timeout_ns);
-  const int result = is_fair(lock) ? fair::acquire(lock, deadline, how) : plain::acquire(lock, deadline, how);
+  const Deadline deadline = Deadline::after(mode == WaitMode::try_once ? 0 : timeout_ns);
+  const int result = is_fair(lock) ? fair::acquire(lock, deadline, mode) : plain::acquire(lock, deadline, mode);
   return result == acquired || result == EOWNERDEAD ? refuse_if_dead(lock, result) : result;
 }
 
 // The fast path took the word, and found a dead lock, a dead thread's mark on the node, or a forged word.
 int own(Lock& lock) {
   const bool inconsistent = (load_relaxed(lock.shared.state) & state::inconsistent) != 0;
-  return refuse_if_dead(lock, explain(lock, settle_in(lock, {inconsistent, false})));
+  return refuse_if_dead(lock, record_failure(lock, finish_acquire(lock, {inconsistent, false})));
 }
 
 int release(Lock& lock) {
-  if (const int error = enter(lock); error != 0) return error;
+  if (const int error = prepare(lock); error != 0) return error;
   if (!linked_by_self(lock) && !unlinked_by_self(lock))
     return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   Thread& self = this_thread();
@@ -174,7 +175,7 @@ int release_word(Lock& lock) {
 }  // namespace cold
 
 int consistent(Lock& lock) {
-  if (const int error = enter(lock); error != 0) return error;
+  if (const int error = prepare(lock); error != 0) return error;
   if (!is_owned(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   if (const int error = dead_lock_error(lock); error != 0) return error;
   const uint32_t state = load_relaxed(lock.shared.state);
@@ -189,7 +190,7 @@ int consistent(Lock& lock) {
 }
 
 int poison(Lock& lock) {
-  if (const int error = enter(lock); error != 0) return error;
+  if (const int error = prepare(lock); error != 0) return error;
   if (!is_owned(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   __atomic_or_fetch(&lock.shared.state, state::poisoned, __ATOMIC_RELAXED);
   return 0;

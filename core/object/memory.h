@@ -3,8 +3,8 @@
 
 #include <cstddef>
 
-#include "layout/header.h"
-#include "layout/lock.h"
+#include "mutex/layout.h"
+#include "object/header.h"
 
 namespace shmutex {
 

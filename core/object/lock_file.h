@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
-#include "layout/header.h"
-#include "layout/lock.h"
+#include "mutex/layout.h"
+#include "object/header.h"
 #include "os/file.h"
 
 namespace shmutex {

@@ -9,10 +9,10 @@
 
 #include <cstdint>
 
-#include "layout/lock.h"
-#include "layout/word.h"
+#include "mutex/layout.h"
 #include "os/robust_list.h"
 #include "os/thread.h"
+#include "sync/robust_word.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define SHMUTEX_TSAN 1
@@ -30,10 +30,10 @@ namespace shmutex {
 
 inline constexpr uint32_t max_depth = 1u << 20;
 
-enum class How : uint8_t { wait, wait_interruptible, try_once };
+enum class WaitMode : uint8_t { wait, wait_interruptible, try_once };
 
 namespace cold {
-[[gnu::cold, gnu::noinline]] int acquire(Lock& lock, int64_t timeout_ns, How how);
+[[gnu::cold, gnu::noinline]] int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode);
 [[gnu::cold, gnu::noinline]] int own(Lock& lock);
 [[gnu::cold, gnu::noinline]] int release(Lock& lock);
 [[gnu::cold, gnu::noinline]] int release_word(Lock& lock);
@@ -61,11 +61,11 @@ inline void* word_entry(Lock& lock) {
 inline bool claim_node(Lock& lock, const Thread& self) {
   if (likely(__libc_single_threaded != 0) || (lock.priv.attributes & attribute::buffer) != 0) {
     if (unlikely(load_relaxed(lock.priv.linked_by) != 0)) return false;
-    store_relaxed(lock.priv.linked_by, self.marker);
+    store_relaxed(lock.priv.linked_by, self.thread_uid);
     return true;
   }
   uint64_t nobody = 0;
-  return cas_acquire(lock.priv.linked_by, nobody, self.marker);
+  return cas_acquire(lock.priv.linked_by, nobody, self.thread_uid);
 }
 
 // Release: whoever claims it next, in this process, finds the node unlinked.
@@ -83,28 +83,28 @@ inline void unlink_node(Lock& lock, Thread& self) {
 
 // Uncontended: one CAS on the word, and plain stores. (To leave `pending` set while the lock is held would save one of them,
 // but fork(3) hands it on to the child, whose TID may be the owner's in another PID namespace.)
-[[gnu::always_inline]] inline int acquire(Lock& lock, int64_t timeout_ns, How how) {
+[[gnu::always_inline]] inline int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
   Thread& self = this_thread();
-  if (unlikely(!is_current(self) || self.held >= count_from)) return cold::acquire(lock, timeout_ns, how);
+  if (unlikely(!is_current(self) || self.held >= count_from)) return cold::acquire(lock, timeout_ns, mode);
   void* const entry = word_entry(lock);
   robust::set_pending(*self.head, entry);
   uint32_t expected = 0;
   // The hint is advice only. Acquire: what the previous owner wrote is visible before what we do inside.
-  if (unlikely(load_relaxed(lock.shared.hint_expiry) != 0 || !cas_acquire(lock.shared.word, expected, self.tid))) {
-    return cold::acquire(lock, timeout_ns, how);
+  if (unlikely(load_relaxed(lock.shared.yield_until) != 0 || !cas_acquire(lock.shared.word, expected, self.tid))) {
+    return cold::acquire(lock, timeout_ns, mode);
   }
   tsan_acquired(lock);
   if (unlikely(load_relaxed(lock.shared.state) != 0 || !claim_node(lock, self))) return cold::own(lock);
   link_node(lock, self, entry);
   robust::clear_pending(*self.head);
-  store_relaxed(lock.shared.last_owner, self.identity);
+  store_relaxed(lock.shared.last_owner, self.owner_id);
   bump(lock.shared.token);
   return 0;
 }
 
 [[gnu::always_inline]] inline int release(Lock& lock) {
   Thread& self = this_thread();
-  if (unlikely(!is_current(self) || load_relaxed(lock.priv.linked_by) != self.marker || lock.priv.depth != 0)) {
+  if (unlikely(!is_current(self) || load_relaxed(lock.priv.linked_by) != self.thread_uid || lock.priv.depth != 0)) {
     return cold::release(lock);
   }
   robust::set_pending(*self.head, word_entry(lock));
@@ -120,10 +120,11 @@ inline void unlink_node(Lock& lock, Thread& self) {
 
 inline bool is_owned(const Lock& lock) {
   const Thread& self = this_thread();
-  // An unsettled cache, a forked child's among them, cannot own anything. (In a migrated process `settled` counts.)
-  if (self.settled != current_generation()) return false;
+  // An unsettled cache, a forked child's among them, cannot own anything. (In a migrated process `refreshed` counts.)
+  if (self.refreshed != current_fork_generation()) return false;
   return word::tid(load_relaxed(lock.shared.word)) == self.tid &&
-         (load_relaxed(lock.priv.linked_by) == self.marker || load_relaxed(lock.priv.unlinked_by) == self.marker);
+         (load_relaxed(lock.priv.linked_by) == self.thread_uid ||
+          load_relaxed(lock.priv.unlinked_by) == self.thread_uid);
 }
 
 int consistent(Lock& lock);

@@ -26,9 +26,9 @@ struct alignas(64) SharedLine {
   uint64_t token;        // fencing token; the owner writes
   uint32_t baton;        // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`
   uint32_t depth;        // recursive acquisitions beyond the first; the owner writes, for others to look at
-  uint64_t hint_expiry;  // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
+  uint64_t yield_until;  // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
                          // value is harmless, since one that is past or too far ahead counts for nothing
-  uint32_t word;         // layout/word.h
+  uint32_t word;         // sync/robust_word.h
   uint32_t state;        // state::… bits; the owner writes, and a removal
 };
 
@@ -48,10 +48,12 @@ struct Node {
 struct PrivateLine {
   Node baton_node;
   Node word_node;
-  uint64_t linked_by;   // marker of the thread in whose robust list word_node is; 0: none. A thread that dies leaves it
-  uint32_t depth;       // recursive acquisitions beyond the first
+  uint64_t
+      linked_by;   // thread_uid of the thread in whose robust list word_node is; 0: none. A thread that dies leaves it
+  uint32_t depth;  // recursive acquisitions beyond the first
   uint32_t attributes;  // attribute::… bits
-  uint64_t unlinked_by;   // marker of an owner that had to hold without linking: word_node is in another thread's list
+  uint64_t
+      unlinked_by;  // thread_uid of an owner that had to hold without linking: word_node is in another thread's list
   uint64_t baton_linked;  // as linked_by, for baton_node
 };
 

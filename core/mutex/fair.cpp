@@ -5,9 +5,9 @@
 // The kernel drops FUTEX_OWNER_DIED when it hands over. So the owner keeps that news in state::inconsistent.
 #include <errno.h>
 
+#include "mutex/wait.h"
 #include "os/futex.h"
-#include "registry.h"
-#include "wait.h"
+#include "process/registry.h"
 
 namespace shmutex::fair {
 namespace {
@@ -15,10 +15,10 @@ namespace {
 constexpr int64_t interruptible_slice = 100 * millisecond;
 constexpr int64_t nap = 10 * millisecond;
 
-int settle_in_fair(Lock& lock) {
+int finish_acquire_fair(Lock& lock) {
   const bool just_died = (load_relaxed(lock.shared.word) & word::owner_died) != 0;
   if (just_died) __atomic_or_fetch(&lock.shared.state, state::inconsistent, __ATOMIC_RELAXED);
-  return settle_in(lock, {(load_relaxed(lock.shared.state) & state::inconsistent) != 0, just_died});
+  return finish_acquire(lock, {(load_relaxed(lock.shared.state) & state::inconsistent) != 0, just_died});
 }
 
 // Whether the system call is to be had at all, tried on a word of our own.
@@ -28,19 +28,19 @@ bool pi_futexes_work() {
   return futex::unlock_pi(word) == 0;
 }
 
-class Attempt {
+class Waiter {
  public:
-  Attempt(Lock& lock, const Deadline& deadline, How how) : lock_(lock), deadline_(deadline), how_(how) {}
+  Waiter(Lock& lock, const Deadline& deadline, WaitMode mode) : lock_(lock), deadline_(deadline), mode_(mode) {}
 
   int run() {
     pend_on_word();
     uint32_t free = 0;
-    if (cas_acquire(lock_.shared.word, free, self_.tid)) return explain(lock_, settle_in_fair(lock_));
-    if (how_ == How::try_once) return explain(lock_, try_once());
-    const registry::Inside inside(lock_);
+    if (cas_acquire(lock_.shared.word, free, self_.tid)) return record_failure(lock_, finish_acquire_fair(lock_));
+    if (mode_ == WaitMode::try_once) return record_failure(lock_, try_once());
+    const registry::WaitScope inside(lock_);
     const int result = wait();
     if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
-    return explain(lock_, result);
+    return record_failure(lock_, result);
   }
 
  private:
@@ -54,7 +54,7 @@ class Attempt {
   int try_once() {
     for (;;) {
       const long result = futex::trylock_pi(lock_.shared.word);
-      if (result == 0) return settle_in_fair(lock_);
+      if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {
         case ESRCH:  // no thread has the TID in the word: a lost notice, or forged
           if (Probe::mark_if_dead(lock_)) continue;
@@ -70,12 +70,12 @@ class Attempt {
   }
 
   int wait() {
-    const bool sliced = how_ == How::wait_interruptible;
+    const bool sliced = mode_ == WaitMode::wait_interruptible;
     // The slice is of the call, not of each sleep in it.
     const int64_t limit = sliced ? deadline_.earlier_of(now_ns() + interruptible_slice) : deadline_.ns();
     for (;;) {
       const long result = futex::lock_pi(lock_.shared.word, limit);
-      if (result == 0) return settle_in_fair(lock_);
+      if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {
         case EAGAIN:  // the owner is just exiting
         case EINTR: break;
@@ -106,14 +106,14 @@ class Attempt {
 
   Lock& lock_;
   const Deadline& deadline_;
-  const How how_;
+  const WaitMode mode_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
 };
 
 }  // namespace
 
-int acquire(Lock& lock, const Deadline& deadline, How how) { return Attempt(lock, deadline, how).run(); }
+int acquire(Lock& lock, const Deadline& deadline, WaitMode mode) { return Waiter(lock, deadline, mode).run(); }
 
 int release(Lock& lock, uint32_t found) {
   const uint32_t self = this_thread().tid;

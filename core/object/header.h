@@ -8,13 +8,13 @@
 namespace shmutex {
 
 // Numbers of one life of a machine and of one set of TIDs.
-struct World {
+struct TidScope {
   uint8_t boot_id[16];
   uint64_t pid_namespace;  // inode of /proc/self/ns/pid
 };
 
-bool same_boot(const World& a, const World& b);
-bool same_world(const World& a, const World& b);
+bool same_boot(const TidScope& a, const TidScope& b);
+bool same_tid_scope(const TidScope& a, const TidScope& b);
 
 struct Header {
   uint64_t magic;       // at the same place in every format version
@@ -45,11 +45,11 @@ inline constexpr uint32_t destroyed = 0xdead'10cc;  // shmutex_destroy()
 }  // namespace validity
 
 // A complete header but for validity, which the caller stores last.
-Header make_header(Placement placement, const World& world, uint32_t unit_size, uint32_t word_offset,
+Header make_header(Placement placement, const TidScope& tid_scope, uint32_t unit_size, uint32_t word_offset,
                    int32_t futex_offset, uint32_t attributes);
 
 // What a header says about the lock behind it, in the order in which it is asked.
-enum class Verdict : uint8_t {
+enum class HeaderStatus : uint8_t {
   usable,
   foreign,       // no lock of ours: size, magic number or checksum
   stale,         // another boot or PID namespace: its TIDs mean nothing here
@@ -58,6 +58,6 @@ enum class Verdict : uint8_t {
 };
 
 // `size` is the size of the file or buffer that the header was read from.
-Verdict judge(const Header& header, Placement placement, uint64_t size, const Header& ours);
+HeaderStatus judge(const Header& header, Placement placement, uint64_t size, const Header& ours);
 
 }  // namespace shmutex

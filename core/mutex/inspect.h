@@ -1,14 +1,14 @@
 // Looking at a lock without locking it.
 #pragma once
 
-#include "layout/header.h"
-#include "layout/lock.h"
+#include "mutex/layout.h"
+#include "object/header.h"
 
 namespace shmutex {
 
 enum class State : uint8_t { free, held, owner_died, poisoned, retired };
 
-struct Snapshot {
+struct Inspection {
   State state;
   uint32_t attributes;
   bool waiters;
@@ -24,7 +24,7 @@ struct Snapshot {
   uint64_t links;
 };
 
-Snapshot look_at(const Lock& lock);
-int look_at_file(const char* path, Snapshot& out);
+Inspection inspect(const Lock& lock);
+int inspect_file(const char* path, Inspection& out);
 
 }  // namespace shmutex

@@ -1,20 +1,20 @@
-#include "process.h"
+#include "process/process.h"
 
 #include <errno.h>
 
-#include "failure.h"
+#include "error/failure.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/syscall.h"
-#include "os/world.h"
-#include "registry.h"
+#include "os/tid_scope.h"
+#include "process/registry.h"
 
 namespace shmutex {
 namespace {
 
-World world{};
-uint32_t world_generation = 0;  // of which process `world` is; 0: not read yet
-uint32_t world_pid = 0;         // and its PID
+TidScope tid_scope{};
+uint32_t tid_scope_generation = 0;  // of which process `world` is; 0: not read yet
+uint32_t tid_scope_pid = 0;         // and its PID
 bool shape_checked = false;
 // This process was forked into another PID namespace with open locks: every call must ask whether its lock is one of them.
 bool migrated = false;
@@ -24,61 +24,61 @@ uint32_t process_lock = 0;
 
 // After a fork only the PID namespace can have changed. A child that has no /proc any more (chroot) is in its parent's
 // namespace if it can name its parent there: the first process of a new one cannot.
-int look_again(World& found, uint32_t parent) {
-  found = world;
+int look_again(TidScope& found, uint32_t parent) {
+  found = tid_scope;
   const int error = read_pid_namespace(found);
   if (error == 0 || static_cast<uint32_t>(raw_syscall(SYS_getppid)) == parent) return 0;
   return error;
 }
 
-int learn_world() {
-  const uint32_t generation = current_generation();
-  if (load_acquire(world_generation) == generation) return 0;
+int learn_tid_scope() {
+  const uint32_t fork_generation = current_fork_generation();
+  if (load_acquire(tid_scope_generation) == fork_generation) return 0;
   const ProcessLock guard;
-  if (world_generation == generation) return 0;
-  World found{};
-  const bool forked = world_generation != 0;
-  if (const int error = forked ? look_again(found, world_pid) : read_world(found); error != 0) {
+  if (tid_scope_generation == fork_generation) return 0;
+  TidScope found{};
+  const bool forked = tid_scope_generation != 0;
+  if (const int error = forked ? look_again(found, tid_scope_pid) : read_tid_scope(found); error != 0) {
     return fail(error, error == ENOSYS ? Reason::no_proc : Reason::kernel, nullptr, static_cast<uint64_t>(error));
   }
-  if (forked && !same_world(found, world) && registry::any_open()) migrated = true;
-  world = found;
-  world_pid = identity_pid(this_thread().identity);
-  store_release(world_generation, generation);
+  if (forked && !same_tid_scope(found, tid_scope) && registry::any_open()) migrated = true;
+  tid_scope = found;
+  tid_scope_pid = owner_id_pid(this_thread().owner_id);
+  store_release(tid_scope_generation, fork_generation);
   return 0;
 }
 
 }  // namespace
 
-int enter_process() {
-  if (const int error = settle_thread(); error != 0) {
+int ensure_process_ready() {
+  if (const int error = refresh_thread(); error != 0) {
     return fail(error, error == ENOMEM ? Reason::out_of_memory : Reason::no_robust_list);
   }
   Thread& thread = this_thread();
   if (is_current(thread)) return 0;
-  if (const int error = learn_world(); error != 0) return error;
+  if (const int error = learn_tid_scope(); error != 0) return error;
   if (!load_relaxed(shape_checked)) {
     if (thread.head != &thread.own.head && !robust::libc_shape_is_known(*thread.head)) {
       return fail(ENOSYS, Reason::unknown_libc_shape);
     }
     store_relaxed(shape_checked, true);
   }
-  if (!load_relaxed(migrated)) thread.generation = thread.settled;
+  if (!load_relaxed(migrated)) thread.fork_generation = thread.refreshed;
   return 0;
 }
 
-int enter(const Lock& lock) {
-  if (const int error = enter_process(); error != 0) return error;
-  if (unlikely(load_relaxed(migrated)) && registry::pid_namespace_of(lock) != world.pid_namespace) {
+int prepare(const Lock& lock) {
+  if (const int error = ensure_process_ready(); error != 0) return error;
+  if (unlikely(load_relaxed(migrated)) && registry::pid_namespace_of(lock) != tid_scope.pid_namespace) {
     return fail(EXDEV, Reason::forked_elsewhere, registry::path_of(lock));
   }
   return 0;
 }
 
-const World& our_world() { return world; }
+const TidScope& our_tid_scope() { return tid_scope; }
 
 ProcessLock::ProcessLock() {
-  const uint32_t mine = current_generation() << 1;
+  const uint32_t mine = current_fork_generation() << 1;
   uint32_t taken = mine;
   for (;;) {
     uint32_t found = load_relaxed(process_lock);

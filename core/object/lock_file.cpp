@@ -1,27 +1,27 @@
-#include "lock_file.h"
+#include "object/lock_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "failure.h"
-#include "layout/header.h"
-#include "mutex.h"
+#include "error/failure.h"
+#include "mutex/mutex.h"
+#include "object/header.h"
 #include "os/clock.h"
 #include "os/syscall.h"
-#include "process.h"
-#include "registry.h"
+#include "process/process.h"
+#include "process/registry.h"
 
 namespace shmutex {
 namespace {
 
 using file::Descriptor;
-using file::Hold;
+using file::OfdLock;
 
 constexpr off_t names_byte = 1;  // exclusive: the right to remove a name of the file, after a look that it still is one
 constexpr off_t scratch_bytes = off_t{1} << 40;
-constexpr int64_t patience = 10 * second;
+constexpr int64_t takeover_timeout = 10 * second;
 constexpr int again = -1;  // the name has changed under us
 
 void absolute_path(const char* path, char* out, size_t size) {
@@ -70,18 +70,19 @@ int descriptor_to_keep(Descriptor& fd, const char* path, int64_t file_system) {
     fd.reset();
     return -1;
   }
-  const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().marker & 0x7fff'ffff'ffff);
+  const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().thread_uid & 0x7fff'ffff'ffff);
   Descriptor second;
   struct stat a {};
   struct stat b {};
-  Hold seen = Hold::none;
+  OfdLock seen = OfdLock::none;
   if (file::open_existing(path, true, second) != 0 || file::status(fd.get(), a) != 0 ||
-      file::status(second.get(), b) != 0 || !file::is_same(a, b) || file::hold(second.get(), 0, Hold::shared) != 0 ||
-      file::hold(fd.get(), scratch, Hold::shared) != 0) {
+      file::status(second.get(), b) != 0 || !file::is_same(a, b) ||
+      file::ofd_lock(second.get(), 0, OfdLock::shared) != 0 ||
+      file::ofd_lock(fd.get(), scratch, OfdLock::shared) != 0) {
     return fd.release();
   }
   fd.reset();
-  const bool kept = file::seen_by_others(second.get(), scratch, seen) == 0 && seen == Hold::shared;
+  const bool kept = file::query_ofd_lock(second.get(), scratch, seen) == 0 && seen == OfdLock::shared;
   remember(file_system, kept ? Keeps::yes : Keeps::no);
   return kept ? -1 : second.release();
 }
@@ -137,7 +138,7 @@ int finish_removal(const char* path, const struct stat& retired) {
       !file::is_same(status, retired)) {
     return 0;  // done by somebody else
   }
-  int error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
+  int error = file::ofd_lock_until(fd.get(), names_byte, OfdLock::exclusive, now_ns() + takeover_timeout);
   if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
   // A removal that failed has been taken back by now.
   if (error == 0 && is_retired(fd.get(), retired) && file::status_of_name(path, status) == 0 &&
@@ -157,7 +158,7 @@ int attach_new(Lock*& out, Descriptor& fd, const char* path, const struct stat& 
   FileControl& control = control_of(*lock);
   control.device = status.st_dev;
   control.inode = status.st_ino;
-  control.pid_namespace = our_world().pid_namespace;
+  control.pid_namespace = our_tid_scope().pid_namespace;
   absolute_path(path, control.path, sizeof control.path);
   control.kept_descriptor = descriptor_to_keep(fd, path, file_system);
   out = lock;
@@ -166,7 +167,8 @@ int attach_new(Lock*& out, Descriptor& fd, const char* path, const struct stat& 
 
 // Whether the request may have a handle of the lock: 0, an explained error, or `again`: retired.
 int check_lock(const Lock& lock, const OpenRequest& request, const char* path) {
-  if (control_of(lock).pid_namespace != our_world().pid_namespace) return fail(EXDEV, Reason::forked_elsewhere, path);
+  if (control_of(lock).pid_namespace != our_tid_scope().pid_namespace)
+    return fail(EXDEV, Reason::forked_elsewhere, path);
   if (is_retired(lock)) return again;
   return check_attributes(lock.priv.attributes, request, path);
 }
@@ -248,8 +250,8 @@ bool is_held_here(const Lock& lock) {
   const uint64_t marks[] = {load_acquire(lock.priv.linked_by), load_relaxed(lock.priv.unlinked_by),
                             load_relaxed(lock.priv.baton_linked)};
   for (const uint64_t mark : marks) {
-    if (mark == 0 || (is_buffer(lock) && marker_tid(mark) != owner)) continue;
-    if (marker_tid(mark) == self.tid ? mark == self.marker : thread_of_this_process_lives(marker_tid(mark)))
+    if (mark == 0 || (is_buffer(lock) && thread_uid_tid(mark) != owner)) continue;
+    if (thread_uid_tid(mark) == self.tid ? mark == self.thread_uid : thread_of_this_process_lives(thread_uid_tid(mark)))
       return true;
   }
   return false;
@@ -261,7 +263,7 @@ int take_for_removal(Lock& lock, const char* path) {
   for (;;) {
     const uint32_t owner = word::tid(load_relaxed(lock.shared.word));
     if (is_owned(lock)) return fail(EBUSY, Reason::held_unlink, path, owner);
-    const int error = acquire(lock, 0, How::try_once);
+    const int error = acquire(lock, 0, WaitMode::try_once);
     if (error == 0 || error == EOWNERDEAD) return 0;
     if (error == EBUSY) return fail(EBUSY, Reason::held_unlink, path, owner);
     if (error != ENOTRECOVERABLE) return error;
@@ -294,8 +296,8 @@ int retire_and_remove(Lock& lock, const char* path) {
 }  // namespace
 
 int open_file(Lock*& out, const char* path, const OpenRequest& request) {
-  if (const int error = enter_process(); error != 0) return error;
-  const int64_t deadline = now_ns() + patience;
+  if (const int error = ensure_process_ready(); error != 0) return error;
+  const int64_t deadline = now_ns() + takeover_timeout;
   for (;;) {
     const int error = open_or_create(out, path, request);
     if (error != again) return error;
@@ -304,7 +306,7 @@ int open_file(Lock*& out, const char* path, const OpenRequest& request) {
 }
 
 int close_lock(Lock& lock) {
-  if (const int error = enter_process(); error != 0) return error;
+  if (const int error = ensure_process_ready(); error != 0) return error;
   const ProcessLock guard;
   if (registry::references(lock) > 1) {
     registry::drop_reference(lock);
@@ -335,7 +337,8 @@ int unlink_file(const char* path) {
     error = file::open_existing(path, true, fd);
     if (error == 0) error = file::status(fd.get(), status);
     bool is_the_same = error == 0 && status.st_dev == control.device && status.st_ino == control.inode;
-    if (is_the_same) error = file::hold_patiently(fd.get(), names_byte, Hold::exclusive, now_ns() + patience);
+    if (is_the_same)
+      error = file::ofd_lock_until(fd.get(), names_byte, OfdLock::exclusive, now_ns() + takeover_timeout);
     if (error == 0 && is_the_same) {
       is_the_same =
           file::status_of_name(path, status) == 0 && status.st_dev == control.device && status.st_ino == control.inode;

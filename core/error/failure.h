@@ -26,7 +26,7 @@ enum class Reason : uint8_t {
   missing,
   not_a_lock,    // a: size found, b: size expected
   other_format,  // a: version found, b: version here
-  other_world_alive,
+  other_scope_alive,
   takeover_stuck,
   removal_stuck,
   attributes,  // a: found, b: asked for

@@ -1,24 +1,24 @@
-#include "look.h"
+#include "mutex/inspect.h"
 
 #include <errno.h>
 
-#include "failure.h"
-#include "layout/atomics.h"
-#include "layout/word.h"
+#include "base/atomics.h"
+#include "error/failure.h"
 #include "os/file.h"
 #include "os/thread.h"
-#include "os/world.h"
-#include "registry.h"
+#include "os/tid_scope.h"
+#include "process/registry.h"
+#include "sync/robust_word.h"
 
 namespace shmutex {
 namespace {
 
-Snapshot snapshot(const SharedLine& line, uint32_t attributes, bool owners_mean_something) {
+Inspection inspect_line(const SharedLine& line, uint32_t attributes, bool owners_mean_something) {
   const uint32_t word = load_relaxed(line.word);
   const uint32_t state = load_relaxed(line.state);
   const uint64_t last_owner = load_relaxed(line.last_owner);
   const uint32_t owner = word::tid(word);
-  Snapshot out{};
+  Inspection out{};
   out.attributes = attributes & attribute::all;
   out.token = load_relaxed(line.token);
   out.contended = load_relaxed(line.contended);
@@ -37,23 +37,23 @@ Snapshot snapshot(const SharedLine& line, uint32_t attributes, bool owners_mean_
   if (owner != 0) out.depth = load_relaxed(line.depth) + 1;
   if (owner != 0 && owners_mean_something) {
     out.owner_tid = owner;
-    if (identity_tid(last_owner) == owner) out.owner_pid = identity_pid(last_owner);
+    if (owner_id_tid(last_owner) == owner) out.owner_pid = owner_id_pid(last_owner);
   }
   return out;
 }
 
-void compare_worlds(Snapshot& out, const World& theirs) {
-  World ours{};
-  if (read_world(ours) != 0) return;
+void compare_tid_scopes(Inspection& out, const TidScope& theirs) {
+  TidScope ours{};
+  if (read_tid_scope(ours) != 0) return;
   out.same_boot = same_boot(ours, theirs);
-  out.same_pid_namespace = same_world(ours, theirs);
+  out.same_pid_namespace = same_tid_scope(ours, theirs);
 }
 
-World world_of(const Header& header) {
-  World world{};
-  __builtin_memcpy(world.boot_id, header.boot_id, sizeof world.boot_id);
-  world.pid_namespace = header.pid_namespace;
-  return world;
+TidScope tid_scope_of(const Header& header) {
+  TidScope tid_scope{};
+  __builtin_memcpy(tid_scope.boot_id, header.boot_id, sizeof tid_scope.boot_id);
+  tid_scope.pid_namespace = header.pid_namespace;
+  return tid_scope;
 }
 
 const Header& header_of(const Lock& lock) {
@@ -62,16 +62,16 @@ const Header& header_of(const Lock& lock) {
   return *static_cast<const Header*>(control_of(lock).base);
 }
 
-int explain(int error, const char* path) {
+int record_failure(int error, const char* path) {
   if (error == -ENOENT) return fail(ENOENT, Reason::missing, path);
   return fail_by_kernel(error, path);
 }
 
 }  // namespace
 
-Snapshot look_at(const Lock& lock) {
-  Snapshot out = snapshot(lock.shared, lock.priv.attributes, true);
-  compare_worlds(out, world_of(header_of(lock)));
+Inspection inspect(const Lock& lock) {
+  Inspection out = inspect_line(lock.shared, lock.priv.attributes, true);
+  compare_tid_scopes(out, tid_scope_of(header_of(lock)));
   out.links = 1;
   if (!is_buffer(lock)) {
     const FileControl& control = control_of(lock);
@@ -83,16 +83,16 @@ Snapshot look_at(const Lock& lock) {
   return out;
 }
 
-int look_at_file(const char* path, Snapshot& out) {
+int inspect_file(const char* path, Inspection& out) {
   struct stat status {};
   int error = file::status_of_name(path, status);
-  if (error != 0) return explain(error, path);
+  if (error != 0) return record_failure(error, path);
   if (S_ISLNK(status.st_mode)) return fail(ELOOP, Reason::symlink, path);
   if (!S_ISREG(status.st_mode)) return fail(EINVAL, Reason::not_regular, path);
   file::Descriptor fd;
   error = file::open_existing(path, false, fd);
   if (error == 0) error = file::status(fd.get(), status);
-  if (error != 0) return explain(error, path);
+  if (error != 0) return record_failure(error, path);
 
   const auto size = static_cast<uint64_t>(status.st_size);
   Header header{};
@@ -100,23 +100,23 @@ int look_at_file(const char* path, Snapshot& out) {
   if (size >= sizeof header + sizeof line) {
     error = file::read_at(fd.get(), &header, sizeof header, 0);
     if (error == 0) error = file::read_at(fd.get(), &line, sizeof line, static_cast<off_t>(size - sizeof line));
-    if (error != 0) return explain(error, path);
+    if (error != 0) return record_failure(error, path);
   }
   // Seen from the world that the file was made in: a file of another boot is no less readable.
-  const Header theirs = make_header(Placement::file, world_of(header), header.unit_size, header.word_offset,
+  const Header theirs = make_header(Placement::file, tid_scope_of(header), header.unit_size, header.word_offset,
                                     header.futex_offset, header.attributes);
   switch (judge(header, Placement::file, size, theirs)) {
-    case Verdict::foreign: return fail(EBADMSG, Reason::not_a_lock, path, size, 0);
-    case Verdict::other_format:
+    case HeaderStatus::foreign: return fail(EBADMSG, Reason::not_a_lock, path, size, 0);
+    case HeaderStatus::other_format:
       return fail(EPROTONOSUPPORT, Reason::other_format, path, header.version, format_version);
-    case Verdict::usable:
-    case Verdict::stale:
-    case Verdict::half_reset: break;
+    case HeaderStatus::usable:
+    case HeaderStatus::stale:
+    case HeaderStatus::half_reset: break;
   }
-  World ours{};
-  const bool known = read_world(ours) == 0;
-  out = snapshot(line, header.attributes, known && same_world(ours, world_of(header)));
-  compare_worlds(out, world_of(header));
+  TidScope ours{};
+  const bool known = read_tid_scope(ours) == 0;
+  out = inspect_line(line, header.attributes, known && same_tid_scope(ours, tid_scope_of(header)));
+  compare_tid_scopes(out, tid_scope_of(header));
   out.links = status.st_nlink;
   return 0;
 }

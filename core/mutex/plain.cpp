@@ -15,22 +15,22 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "mutex/wait.h"
 #include "os/futex.h"
 #include "os/syscall.h"
-#include "registry.h"
-#include "wait.h"
+#include "process/registry.h"
 
 namespace shmutex::plain {
 namespace {
 
 // Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A newcomer looks seldom,
 // at growing distances: every look takes the cache line away from the owner. Gaps are counted in cpu_relax().
-constexpr int newcomer_looks = 5;
+constexpr int spin_tries = 5;
 constexpr int first_gap = 16;
 constexpr int largest_gap = 64;
 constexpr int head_spins = 20;
-constexpr int64_t patience = 300 * microsecond;      // of a head waiter that is passed over
-constexpr int64_t hint_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
+constexpr int64_t starvation_threshold = 300 * microsecond;  // of a head waiter that is passed over
+constexpr int64_t yield_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
 // Longer than the head waiter's: who wakes by himself goes to the end of the kernel's queue, and loses his turn.
 constexpr int64_t first_queue_slice = 200 * millisecond;
 
@@ -51,31 +51,31 @@ bool spinning_helps() {
 }
 
 // Asked to leave the lock to the head waiter? An expired request is cleared away, so that fast paths are fast again.
-bool hint_in_force(Lock& lock) {
-  uint64_t expiry = load_relaxed(lock.shared.hint_expiry);
+bool must_yield(Lock& lock) {
+  uint64_t expiry = load_relaxed(lock.shared.yield_until);
   if (likely(expiry == 0)) return false;
   const auto now = static_cast<uint64_t>(now_ns());
-  if (expiry > now && expiry - now <= static_cast<uint64_t>(hint_lifetime)) return true;
-  cas_relaxed(lock.shared.hint_expiry, expiry, uint64_t{0});
+  if (expiry > now && expiry - now <= static_cast<uint64_t>(yield_lifetime)) return true;
+  cas_relaxed(lock.shared.yield_until, expiry, uint64_t{0});
   return false;
 }
 
-class Attempt {
+class Waiter {
  public:
-  Attempt(Lock& lock, const Deadline& deadline, How how) : lock_(lock), deadline_(deadline), how_(how) {}
+  Waiter(Lock& lock, const Deadline& deadline, WaitMode mode) : lock_(lock), deadline_(deadline), mode_(mode) {}
 
   int run() {
-    if (how_ == How::try_once) return explain(lock_, try_word());
+    if (mode_ == WaitMode::try_once) return record_failure(lock_, try_word());
     if (deadline_.passed(now_ns())) {
       const int result = try_word();
-      return explain(lock_, result == EBUSY ? ETIMEDOUT : result);
+      return record_failure(lock_, result == EBUSY ? ETIMEDOUT : result);
     }
     int result = spin();
-    if (result != EBUSY) return explain(lock_, result);
-    const registry::Inside inside(lock_);
+    if (result != EBUSY) return record_failure(lock_, result);
+    const registry::WaitScope inside(lock_);
     result = queue();
     if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
-    return explain(lock_, result);
+    return record_failure(lock_, result);
   }
 
  private:
@@ -103,18 +103,18 @@ class Attempt {
   int try_word() {
     bool died = false;
     pend_on_word();
-    if (take_word(Role::barger, died)) return settle_in(lock_, {died, died});
+    if (take_word(Role::barger, died)) return finish_acquire(lock_, {died, died});
     pend_on_nothing();
     return EBUSY;
   }
 
   int spin() {
-    const int looks = spinning_helps() ? newcomer_looks : 1;
+    const int looks = spinning_helps() ? spin_tries : 1;
     int gap = first_gap;
     bool died = false;
     pend_on_word();
-    for (int look = 1; !hint_in_force(lock_); ++look) {
-      if (take_word(Role::barger, died)) return settle_in(lock_, {died, died});
+    for (int look = 1; !must_yield(lock_); ++look) {
+      if (take_word(Role::barger, died)) return finish_acquire(lock_, {died, died});
       if (look >= looks) break;
       for (int i = 0; i < gap; ++i) cpu_relax();
       gap = gap * 2 < largest_gap ? gap * 2 : largest_gap;
@@ -125,7 +125,7 @@ class Attempt {
 
   // A signal handler that runs between two sleeps of one wait goes unnoticed: so an interruptible wait has one sleep, and
   // says EINTR at its end.
-  int64_t starting_slice(int64_t usual) const { return how_ == How::wait_interruptible ? longest_slice : usual; }
+  int64_t starting_slice(int64_t usual) const { return mode_ == WaitMode::wait_interruptible ? longest_slice : usual; }
 
   // Waits for the baton, and then as head waiter for the lock.
   int queue() {
@@ -144,7 +144,7 @@ class Attempt {
       const long woken = futex::wait(shared().baton, found, deadline_.earlier_of(now_ns() + slice));
       if (woken == 0 || woken == -EAGAIN) continue;
       if (woken == -EINTR) {
-        if (how_ != How::wait_interruptible) continue;
+        if (mode_ != WaitMode::wait_interruptible) continue;
         pend_on_nothing();
         return EINTR;
       }
@@ -155,7 +155,7 @@ class Attempt {
       // No wake was consumed, so nothing is owed to the baton's sleepers. A head waiter that is stopped must not keep us
       // from a free lock.
       if (const int result = try_past_the_queue(probe); result != EBUSY) return result;
-      if (how_ == How::wait_interruptible) return EINTR;
+      if (mode_ == WaitMode::wait_interruptible) return EINTR;
       pend_on_baton();
       slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
     }
@@ -201,7 +201,8 @@ class Attempt {
       if (probe.due(now, passed) && Probe::mark_if_dead(lock_)) continue;
       if (passed) return leave(ETIMEDOUT);
       if (interrupted) return leave(EINTR);
-      if (now - since > patience) store_relaxed(shared().hint_expiry, static_cast<uint64_t>(now + hint_lifetime));
+      if (now - since > starvation_threshold)
+        store_relaxed(shared().yield_until, static_cast<uint64_t>(now + yield_lifetime));
       uint32_t found = load_relaxed(shared().word);
       if (word::is_free(found)) continue;
       if ((found & word::waiters) == 0 && !cas_relaxed(shared().word, found, found | word::waiters)) continue;
@@ -209,36 +210,36 @@ class Attempt {
       spins = spinning_helps() ? head_spins : 0;
       if (woken == 0 || woken == -EAGAIN) continue;
       if (woken != -EINTR && woken != -ETIMEDOUT) return leave(static_cast<int>(-woken));
-      interrupted = how_ == How::wait_interruptible;
+      interrupted = mode_ == WaitMode::wait_interruptible;
       slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
     }
   }
 
   int leave_with_lock(bool died) {
-    withdraw_hint();
-    const int result = settle_in(lock_, {died, died});
+    withdraw_yield();
+    const int result = finish_acquire(lock_, {died, died});
     pass_baton();
     return result;
   }
 
   int leave(int error) {
-    withdraw_hint();
+    withdraw_yield();
     pend_on_nothing();
     pass_baton();
     return error;
   }
 
   // Whoever made it: it may be a dead head waiter's.
-  void withdraw_hint() {
-    if (load_relaxed(shared().hint_expiry) != 0) store_relaxed(shared().hint_expiry, uint64_t{0});
+  void withdraw_yield() {
+    if (load_relaxed(shared().yield_until) != 0) store_relaxed(shared().yield_until, uint64_t{0});
   }
 
-  // As for the lock's node in settle_in(): a baton that is free although a thread of this process has it linked is forged.
+  // As for the lock's node in finish_acquire(): a baton that is free although a thread of this process has it linked is forged.
   void link_baton() {
     uint64_t& mark = lock_.priv.baton_linked;
     uint64_t found = load_relaxed(mark);
-    if (found != 0 && marker_tid(found) != self_.tid && thread_of_this_process_lives(marker_tid(found))) return;
-    if (!cas_acquire(mark, found, self_.marker)) return;
+    if (found != 0 && thread_uid_tid(found) != self_.tid && thread_of_this_process_lives(thread_uid_tid(found))) return;
+    if (!cas_acquire(mark, found, self_.thread_uid)) return;
     robust::link(head_, lock_.priv.baton_node, &lock_.priv.baton_node.next);
     baton_is_linked_ = true;
   }
@@ -257,7 +258,7 @@ class Attempt {
 
   Lock& lock_;
   const Deadline& deadline_;
-  const How how_;
+  const WaitMode mode_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
   bool baton_is_linked_ = false;
@@ -265,7 +266,7 @@ class Attempt {
 
 }  // namespace
 
-int acquire(Lock& lock, const Deadline& deadline, How how) { return Attempt(lock, deadline, how).run(); }
+int acquire(Lock& lock, const Deadline& deadline, WaitMode mode) { return Waiter(lock, deadline, mode).run(); }
 
 int release(Lock& lock, uint32_t found) {
   const uint32_t self = this_thread().tid;
