@@ -6,6 +6,7 @@
 Parts: uncontended, contended, waits, handover, death, lifecycle, memory. A part that is not run this time keeps the
 figures of the last report, if there is one. Always exits with 0 when everything could be measured: it reports, and judges nothing.
 """
+
 import argparse
 import json
 import os
@@ -16,11 +17,13 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from report import plots, summary, tables  # noqa: E402
+from report import plots, summary, tables
 
 HEADLINE = "shmutex,glibc-robust"
-PEERS = ("shmutex-fair,shmutex-recursive,shmutex-buffer,glibc-plain,glibc-robust-pi,sem_t,flock,ofd-lock,"
-         "boost-interprocess,boost-named")
+PEERS = (
+    "shmutex-fair,shmutex-recursive,shmutex-buffer,glibc-plain,glibc-robust-pi,sem_t,flock,ofd-lock,"
+    "boost-interprocess,boost-named"
+)
 
 
 class Programs:
@@ -31,7 +34,7 @@ class Programs:
 
     def _run(self, name, *arguments):
         command = [str(self.folder / name), *map(str, arguments)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
         return done.stdout
@@ -42,11 +45,20 @@ class Programs:
 
     def google(self, name, *leading, repetitions, seconds, pattern=".", clock="cpu_time"):
         """Google benchmark, its repetitions in random order: one row per benchmark and repetition."""
-        output = self._run(name, *leading, "--benchmark_enable_random_interleaving=true", "--benchmark_format=json",
-                           f"--benchmark_repetitions={repetitions}", f"--benchmark_min_time={seconds}",
-                           f"--benchmark_filter={pattern}")
-        return [{"case": row["run_name"], "ns": row[clock]} for row in json.loads(output)["benchmarks"]
-                if row["run_type"] == "iteration"]
+        output = self._run(
+            name,
+            *leading,
+            "--benchmark_enable_random_interleaving=true",
+            "--benchmark_format=json",
+            f"--benchmark_repetitions={repetitions}",
+            f"--benchmark_min_time={seconds}",
+            f"--benchmark_filter={pattern}",
+        )
+        return [
+            {"case": row["run_name"], "ns": row[clock]}
+            for row in json.loads(output)["benchmarks"]
+            if row["run_type"] == "iteration"
+        ]
 
 
 def uncontended(run, quick):
@@ -65,7 +77,9 @@ def contended(run, quick):
 
 
 def waits(run, quick):
-    return run.lines("contended", locks=HEADLINE, processes=8, waits=1, rounds=2 if quick else 5, seconds=0.3 if quick else 1)
+    return run.lines(
+        "contended", locks=HEADLINE, processes=8, waits=1, rounds=2 if quick else 5, seconds=0.3 if quick else 1
+    )
 
 
 def handover(run, quick):
@@ -88,17 +102,32 @@ PARTS = {part.__name__: part for part in (uncontended, contended, waits, handove
 
 
 def machine():
-    processor = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                      if line.startswith("model name")), platform.machine())
-    return {"processor": processor, "cpus": len(os.sched_getaffinity(0)), "kernel": platform.release(),
-            "libc": " ".join(platform.libc_ver()), "date": time.strftime("%Y-%m-%d"), "load_before": os.getloadavg()[0]}
+    processor = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "processor": processor,
+        "cpus": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+        "date": time.strftime("%Y-%m-%d"),
+        "load_before": os.getloadavg()[0],
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", help="configured and built with SHMUTEX_BUILD_BENCH=ON")
-    parser.add_argument("--out", default=str(Path(__file__).resolve().parent.parent / "build" / "bench"),
-                        help="where the report goes; build/bench if not given")
+    parser.add_argument(
+        "--out",
+        default=str(Path(__file__).resolve().parent.parent / "build" / "bench"),
+        help="where the report goes; build/bench if not given",
+    )
     parser.add_argument("--quick", action="store_true", help="half a minute, for a first look; figures are less steady")
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given several times")
     arguments = parser.parse_args()

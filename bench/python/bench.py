@@ -141,6 +141,7 @@ def main():
     options = parse_arguments()
     environment.enter(options.environment)
     import peers
+
     import report
     import shmutex
 

@@ -1,4 +1,5 @@
 """Medians and spreads of raw rows."""
+
 import math
 import statistics
 from collections import defaultdict

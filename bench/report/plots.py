@@ -1,17 +1,26 @@
 """SVG plots of the results."""
+
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from report.figures import collect  # noqa: E402
-from report.tables import ordered, name_of  # noqa: E402
+from report.figures import collect
+from report.tables import name_of, ordered
 
 # Ours in one hue, glibc robust in its contrast, all others grey: told apart without colour by their labels, too.
 OURS, GLIBC, OTHERS = "#1f6f8b", "#d1793a", "#a9b0b5"
 
-plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "shmutex", "font.family": "sans-serif", "font.size": 9,
-                     "axes.spines.top": False, "axes.spines.right": False})
+plt.rcParams.update(
+    {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "shmutex",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+)
 
 
 def _colour(lock):
@@ -28,12 +37,26 @@ def _bars(axes, figures, scale, title):
     """Horizontal bars, one a lock, with the quartiles as whiskers and the median in words."""
     locks = ordered(figures)[::-1]
     medians = [figures[lock].median / scale for lock in locks]
-    errors = [[(figures[lock].median - figures[lock].low) / scale for lock in locks],
-              [(figures[lock].high - figures[lock].median) / scale for lock in locks]]
-    axes.barh([name_of(lock) for lock in locks], medians, xerr=errors, color=[_colour(lock) for lock in locks],
-              error_kw={"elinewidth": 1, "ecolor": "#333333"})
+    errors = [
+        [(figures[lock].median - figures[lock].low) / scale for lock in locks],
+        [(figures[lock].high - figures[lock].median) / scale for lock in locks],
+    ]
+    axes.barh(
+        [name_of(lock) for lock in locks],
+        medians,
+        xerr=errors,
+        color=[_colour(lock) for lock in locks],
+        error_kw={"elinewidth": 1, "ecolor": "#333333"},
+    )
     for row, median in enumerate(medians):
-        axes.annotate(f"{median:,.0f}" if median >= 100 else f"{median:.3g}", (median, row), xytext=(6, 5), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(
+            f"{median:,.0f}" if median >= 100 else f"{median:.3g}",
+            (median, row),
+            xytext=(6, 5),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     axes.set_xscale("log")
     axes.margins(x=0.15)
     axes.set_title(title, loc="left")
@@ -42,8 +65,13 @@ def _bars(axes, figures, scale, title):
 def _uncontended(rows, path):
     ns = collect(rows, ["case"], "ns")
     figure, both = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
-    for axes, prefix, title in ((both[0], "alone/", "one thread in the process"), (both[1], "two-threads/", "two threads")):
-        _bars(axes, {case.removeprefix(prefix): value for case, value in ns.items() if case.startswith(prefix)}, 1, title)
+    for axes, prefix, title in (
+        (both[0], "alone/", "one thread in the process"),
+        (both[1], "two-threads/", "two threads"),
+    ):
+        _bars(
+            axes, {case.removeprefix(prefix): value for case, value in ns.items() if case.startswith(prefix)}, 1, title
+        )
         axes.set_xlabel("ns for lock + unlock, uncontended (less is better)")
     _save(figure, path)
 
@@ -58,15 +86,30 @@ def _contended(rows, path):
         for lock in locks:
             points = [(count, rates[lock, count, think]) for count in processes if (lock, count, think) in rates]
             bold = lock in ("shmutex", "glibc-robust")
-            axes.errorbar([count for count, _ in points], [value.median / 1e6 for _, value in points],
-                          yerr=[[(value.median - value.low) / 1e6 for _, value in points],
-                                [(value.high - value.median) / 1e6 for _, value in points]],
-                          color=_colour(lock), marker="o" if bold else ".", linewidth=2 if bold else 0.8,
-                          linestyle={"shmutex-fair": ":", "shmutex-recursive": "--", "shmutex-buffer": "-."}.get(lock, "-"),
-                          label=name_of(lock), zorder=3 if bold else 2)
+            axes.errorbar(
+                [count for count, _ in points],
+                [value.median / 1e6 for _, value in points],
+                yerr=[
+                    [(value.median - value.low) / 1e6 for _, value in points],
+                    [(value.high - value.median) / 1e6 for _, value in points],
+                ],
+                color=_colour(lock),
+                marker="o" if bold else ".",
+                linewidth=2 if bold else 0.8,
+                linestyle={"shmutex-fair": ":", "shmutex-recursive": "--", "shmutex-buffer": "-."}.get(lock, "-"),
+                label=name_of(lock),
+                zorder=3 if bold else 2,
+            )
             if not lock.startswith("shmutex") and lock != "glibc-robust" and points:
-                axes.annotate(lock, (points[-1][0], points[-1][1].median / 1e6), xytext=(4, 0), textcoords="offset points",
-                              fontsize=6, color="#666666", va="center")
+                axes.annotate(
+                    lock,
+                    (points[-1][0], points[-1][1].median / 1e6),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    fontsize=6,
+                    color="#666666",
+                    va="center",
+                )
         axes.set_title(f"{think} ns between acquisitions", loc="left")
         axes.set_xlabel("processes")
         axes.set_xticks(processes)
@@ -87,12 +130,24 @@ def _waits(rows, path):
     columns = {"median": "p50_ns", "99 %": "p99_ns", "99.9 %": "p999_ns", "longest": "longest_ns"}
     for axes, think in zip(all_axes[0], thinks):
         for offset, lock in ((-0.2, "shmutex"), (0.2, "glibc-robust")):
-            values = [collect([row for row in rows if row["lock"] == lock and row["think_ns"] == think], ["lock"], column)[lock]
-                      for column in columns.values()]
-            axes.bar([i + offset for i in range(len(values))], [value.median / 1000 for value in values], width=0.4,
-                     yerr=[[(value.median - value.low) / 1000 for value in values],
-                           [(value.high - value.median) / 1000 for value in values]],
-                     color=_colour(lock), label=name_of(lock), error_kw={"elinewidth": 1, "ecolor": "#333333"})
+            values = [
+                collect([row for row in rows if row["lock"] == lock and row["think_ns"] == think], ["lock"], column)[
+                    lock
+                ]
+                for column in columns.values()
+            ]
+            axes.bar(
+                [i + offset for i in range(len(values))],
+                [value.median / 1000 for value in values],
+                width=0.4,
+                yerr=[
+                    [(value.median - value.low) / 1000 for value in values],
+                    [(value.high - value.median) / 1000 for value in values],
+                ],
+                color=_colour(lock),
+                label=name_of(lock),
+                error_kw={"elinewidth": 1, "ecolor": "#333333"},
+            )
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yscale("log")
         axes.set_title(f"8 processes, {think} ns between", loc="left")
@@ -103,7 +158,10 @@ def _waits(rows, path):
 
 def _handover(rows, path):
     figure, both = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axes, kind, column, title in ((both[0], "asleep", "median_ns", "to a sleeper"), (both[1], "at-once", "hop_ns", "at once")):
+    for axes, kind, column, title in (
+        (both[0], "asleep", "median_ns", "to a sleeper"),
+        (both[1], "at-once", "hop_ns", "at once"),
+    ):
         _bars(axes, collect([row for row in rows if row["kind"] == kind], ["lock"], column), 1000, title)
         axes.set_xlabel("µs for a hand-over (less is better)")
     _save(figure, path)

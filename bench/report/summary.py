@@ -1,4 +1,5 @@
 """The ratios that the library aims at, and whether this run reached them."""
+
 from report.figures import collect, geometric_mean
 
 OURS, GLIBC = "shmutex", "glibc-robust"
@@ -7,20 +8,32 @@ FULL_SHARE_SECONDS = 1
 
 def _target(what, value, limit, at_most, note=""):
     reached = value <= limit if at_most else value >= limit
-    return {"what": what, "target": f"{'≤' if at_most else '≥'} {limit:g}", "value": round(value, 3), "reached": reached,
-            "note": note}
+    return {
+        "what": what,
+        "target": f"{'≤' if at_most else '≥'} {limit:g}",
+        "value": round(value, 3),
+        "reached": reached,
+        "note": note,
+    }
 
 
 def _uncontended(rows):
     ns = {case: figure.median for case, figure in collect(rows, ["case"], "ns").items()}
     for threads, words in (("alone", "one thread"), ("two-threads", "a second thread in the process")):
         ours = ns[f"{threads}/{OURS}"]
-        yield _target(f"uncontended, {words}: of glibc robust", ours / ns[f"{threads}/{GLIBC}"], 0.85, True, f"{ours:.1f} ns")
+        yield _target(
+            f"uncontended, {words}: of glibc robust", ours / ns[f"{threads}/{GLIBC}"], 0.85, True, f"{ours:.1f} ns"
+        )
         yield _target(f"uncontended, {words}: of the bare RMW pair", ours / ns[f"{threads}/bare-rmw"], 1.35, True)
     for crowd in ("open", "held"):
         among = [ns[f"{crowd}/{OURS}/{count}"] for count in (1, 100, 1000)]
-        yield _target(f"uncontended with 1, 100, 1000 locks {crowd}: dearest of cheapest", max(among) / min(among), 1.1, True,
-                      " / ".join(f"{value:.1f}" for value in among) + " ns")
+        yield _target(
+            f"uncontended with 1, 100, 1000 locks {crowd}: dearest of cheapest",
+            max(among) / min(among),
+            1.1,
+            True,
+            " / ".join(f"{value:.1f}" for value in among) + " ns",
+        )
 
 
 def _contended(rows):
@@ -30,8 +43,13 @@ def _contended(rows):
     ratios = {case: rates[(OURS, *case)].median / rates[(GLIBC, *case)].median for case in cases}
     worst = min(ratios, key=ratios.get)
     yield _target("contended throughput of glibc robust: geometric mean", geometric_mean(ratios.values()), 1.1, False)
-    yield _target("contended throughput of glibc robust: lowest case", ratios[worst], 0.85, False,
-                  f"{worst[0]} processes, {worst[1]} ns")
+    yield _target(
+        "contended throughput of glibc robust: lowest case",
+        ratios[worst],
+        0.85,
+        False,
+        f"{worst[0]} processes, {worst[1]} ns",
+    )
     ours = [row for row in short if row["lock"] == OURS]
     least = min(ours, key=lambda row: row["share"])
     note = f"{least['processes']} processes, {least['think_ns']} ns"
@@ -44,16 +62,28 @@ def _waits(rows):
     tails = collect(rows, ["lock", "think_ns"], "p999_ns")
     for think in sorted(key[1] for key in tails if key[0] == OURS):
         ours, theirs = tails[OURS, think].median, tails[GLIBC, think].median
-        yield _target(f"99.9th percentile of a wait, 8 processes, {think} ns: of glibc robust", ours / theirs, 1, True,
-                      f"{ours / 1000:.1f} and {theirs / 1000:.1f} µs")
+        yield _target(
+            f"99.9th percentile of a wait, 8 processes, {think} ns: of glibc robust",
+            ours / theirs,
+            1,
+            True,
+            f"{ours / 1000:.1f} and {theirs / 1000:.1f} µs",
+        )
 
 
 def _handover(rows):
     for kind, words in (("asleep", "to a sleeper"), ("at-once", "at once")):
-        medians = collect([row for row in rows if row["kind"] == kind], ["lock"], "median_ns" if kind == "asleep" else "hop_ns")
+        medians = collect(
+            [row for row in rows if row["kind"] == kind], ["lock"], "median_ns" if kind == "asleep" else "hop_ns"
+        )
         ours, theirs = medians[OURS].median, medians[GLIBC].median
-        yield _target(f"hand-over {words}: of glibc robust", ours / theirs, 1, True,
-                      f"{ours / 1000:.1f} and {theirs / 1000:.1f} µs")
+        yield _target(
+            f"hand-over {words}: of glibc robust",
+            ours / theirs,
+            1,
+            True,
+            f"{ours / 1000:.1f} and {theirs / 1000:.1f} µs",
+        )
 
 
 _JUDGES = {"uncontended": _uncontended, "contended": _contended, "waits": _waits, "handover": _handover}

@@ -1,4 +1,5 @@
 """The same as worker.c, in Python: worker.py LOCK NUMBERS increment COUNT | die."""
+
 import os
 import signal
 import sys

@@ -1,4 +1,5 @@
 """The same as worker.c, through ctypes on the C library: worker_ctypes.py LIBRARY LOCK NUMBERS increment COUNT | die."""
+
 import ctypes
 import errno
 import os

@@ -51,7 +51,9 @@ FULL = [
     Case("3 threads, 2 events", "EVENTS=2 KEEP"),
     Case("3 threads, 2 kills, everything", "KILLS=2 EVENTS=1 KEEP REFUSED=1 TRYLOCK HINT"),
     Case("3 threads, twice", "ROUNDS=2"),
-    Case("3 threads, 2 kills, 2 of them not reported", "PROBE KILLS=2 LOST_NOTICES=2 EVENTS=2 KEEP", may_end_asleep=True),
+    Case(
+        "3 threads, 2 kills, 2 of them not reported", "PROBE KILLS=2 LOST_NOTICES=2 EVENTS=2 KEEP", may_end_asleep=True
+    ),
     Case("4 threads, 1 kill", "THREADS=4"),
     Case("4 threads, 1 kill, owner_died kept, WAKE_OP refused", "THREADS=4 KEEP REFUSED=1"),
 ]
@@ -77,7 +79,12 @@ BROKEN = [
     Case("no pending store: leave", "BREAK_PENDING=7", STUCK),
     Case("no pending store: trylock", "BREAK_PENDING=8 TRYLOCK", STUCK),
     Case("no pending store: release", "BREAK_PENDING=9", STUCK),
-    Case("no pending store: probe", "BREAK_PENDING=10 PROBE LOST_NOTICES=1 KILLS=2 EVENTS=1", ASSERTION, may_end_asleep=True),
+    Case(
+        "no pending store: probe",
+        "BREAK_PENDING=10 PROBE LOST_NOTICES=1 KILLS=2 EVENTS=1",
+        ASSERTION,
+        may_end_asleep=True,
+    ),
     # The structure's own assertions bite, too.
     Case("monitor: W cleared under the head", "BREAK_TWO_STEPS STRUCTURE", ASSERTION),
     Case("structure: asleep without pending", "BREAK_PENDING=3 STRUCTURE", ASSERTION),
@@ -132,8 +139,13 @@ def check(case, memory_mb):
             steps = run(["./pan", "-r", "-n"], folder).stdout
     states = re.search(r"([0-9.e+]+) states, stored", text)
     depth = re.search(r"depth reached (\d+)", text)
-    return Outcome(verdict_of(text), states.group(1) if states else "-", depth.group(1) if depth else "-",
-                   time.monotonic() - start, text + steps)
+    return Outcome(
+        verdict_of(text),
+        states.group(1) if states else "-",
+        depth.group(1) if depth else "-",
+        time.monotonic() - start,
+        text + steps,
+    )
 
 
 def main():
@@ -156,8 +168,11 @@ def main():
     wrong = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for case, outcome in zip(cases, pool.map(lambda c: check(c, memory), cases)):
-            print(f"{case.name:<52} {case.expected:<10} {outcome.verdict:<11} {outcome.states:>12} {outcome.depth:>6}"
-                  f" {outcome.seconds:>6.1f}", flush=True)
+            print(
+                f"{case.name:<52} {case.expected:<10} {outcome.verdict:<11} {outcome.states:>12} {outcome.depth:>6}"
+                f" {outcome.seconds:>6.1f}",
+                flush=True,
+            )
             if outcome.verdict != case.expected:
                 wrong += 1
                 print(f"  switches: {case.switches}\n{outcome.text}", flush=True)

@@ -121,6 +121,4 @@ def is_in_futex(pid, tid):
 
 def die_holding(spawn, path, **options):
     """A process that dies inside."""
-    spawn(
-        f"m = shmutex.SharedMutex(sys.argv[1], **{options!r}); m.acquire(); os.kill(os.getpid(), 9)", path
-    ).wait()
+    spawn(f"m = shmutex.SharedMutex(sys.argv[1], **{options!r}); m.acquire(); os.kill(os.getpid(), 9)", path).wait()

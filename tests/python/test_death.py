@@ -200,9 +200,7 @@ def test_a_release_that_never_repaired_tells_the_next_one(path, spawn):
     """Two deaths, of which the second happens during the repair."""
     mutex = SharedMutex(path, recover=shmutex.ACCEPT)
     die_holding(spawn, path)
-    spawn(
-        "m = shmutex.SharedMutex(sys.argv[1], recover=lambda m: os.kill(os.getpid(), 9)); m.acquire()", path
-    ).wait()
+    spawn("m = shmutex.SharedMutex(sys.argv[1], recover=lambda m: os.kill(os.getpid(), 9)); m.acquire()", path).wait()
     assert mutex.info().state == "owner-died"
     with mutex:
         pass

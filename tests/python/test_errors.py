@@ -104,7 +104,7 @@ def test_exceptions_of_all_codes(source_tree):
     table = source[source.index("exception_of(") :]
     table = table[: table.index("\n}\n")]
     found, pending = {}, []
-    for code, by_path, name in re.findall(r'case (\w+):|return (by_path \? "MutexError" : )?"(\w+)";', table):
+    for code, _by_path, name in re.findall(r'case (\w+):|return (by_path \? "MutexError" : )?"(\w+)";', table):
         if code:
             pending.append(getattr(errno, code))
         else:

@@ -148,9 +148,7 @@ def test_a_workers_worker(path, tmp_path):
             "    mutex.acquire()\n",
         )
     )
-    done = subprocess.run(
-        [sys.executable, str(script), path, "fork", "1"], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, str(script), path, "fork", "1"], capture_output=True, text=True, timeout=120)
     assert done.stderr.count(path) == 1, done.stderr
     assert shmutex.inspect(path).state == "owner-died"
 

@@ -231,9 +231,9 @@ BODIES = {
 def test_ctrl_c_at_random_moments_1000_times(path, spawn, kind, body):
     contender = spawn(CONTENDER.format(options=options(kind)), path).expect("ready")
     code, profiled = BODIES[body]
-    waiter = spawn(
-        RANDOM.format(options=options(kind), body=code, profiled=profiled, signals=1000), path
-    ).expect("ready")
+    waiter = spawn(RANDOM.format(options=options(kind), body=code, profiled=profiled, signals=1000), path).expect(
+        "ready"
+    )
     for _ in range(1000):
         time.sleep(random.random() * 0.003)
         waiter.signal(signal.SIGINT)

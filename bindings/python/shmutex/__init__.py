@@ -20,9 +20,9 @@ except ImportError as error:
         ) from None
     raise
 
-from . import _support  # noqa: E402
-from ._shmutex import SharedMutex, __version__, inspect, unlink  # noqa: E402
-from ._support import (  # noqa: E402
+from . import _support
+from ._shmutex import SharedMutex, __version__, inspect, unlink
+from ._support import (
     ACCEPT,
     DeadlockError,
     Info,
