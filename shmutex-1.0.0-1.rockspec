@@ -26,8 +26,7 @@ build = {
   type = "command",
   build_command = ([[
     cmake -S . -B build.luarocks -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER="$(CC)" -DSHMUTEX_BUILD_LUA=ON
-      -DLUA_INCDIR="$(LUA_INCDIR)" -DLUA_INSTALL_CDIR="$(LIBDIR)" -DSHMUTEX_LUA_LIBRARY=auto -DSHMUTEX_BUILD_TESTS=OFF
-      -DSHMUTEX_BUILD_EXAMPLES=OFF -DSHMUTEX_BUILD_DEMO=OFF &&
+      -DLUA_INCDIR="$(LUA_INCDIR)" -DLUA_INSTALL_CDIR="$(LIBDIR)" -DSHMUTEX_LUA_LIBRARY=auto &&
     cmake --build build.luarocks --target shmutex_lua_rock
   ]]):gsub("%s+", " "),
   install_command = "cmake --install build.luarocks --component lua",

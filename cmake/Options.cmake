@@ -1,6 +1,7 @@
-option(SHMUTEX_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
-option(SHMUTEX_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
-option(SHMUTEX_BUILD_DEMO "Build the demo (./dev demo)" ${PROJECT_IS_TOP_LEVEL})
+# The library only, unless asked for more. CMakePresets.json asks for what developers want.
+option(SHMUTEX_BUILD_TESTS "Build the tests (needs GoogleTest)" OFF)
+option(SHMUTEX_BUILD_EXAMPLES "Build the examples" OFF)
+option(SHMUTEX_BUILD_DEMO "Build the demo (./dev demo)" OFF)
 option(SHMUTEX_BUILD_BENCH "Build the benchmark (needs libbenchmark-dev, libboost-dev)" OFF)
 option(SHMUTEX_BUILD_PYTHON "Build the Python binding (needs SWIG)" OFF)
 option(SHMUTEX_BUILD_LUA "Build the Lua binding (needs SWIG)" OFF)

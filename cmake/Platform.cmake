@@ -1,6 +1,17 @@
 # What the lock's layout and the kernel's interface need. Anything else fails here, with a sentence, not later.
 include(CheckCSourceCompiles)
 
+# Older ones lack parts of C++20, or have never been tried.
+foreach(least GNU:11 Clang:14)
+  string(REPLACE ":" ";" least ${least})
+  list(GET least 0 id)
+  list(GET least 1 oldest)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL id AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS oldest)
+    message(FATAL_ERROR "libshmutex needs g++ 11 or clang 14, or newer, to build, and ${CMAKE_CXX_COMPILER} is ${id} "
+                        "${CMAKE_CXX_COMPILER_VERSION}. Name another one: CXX=/path/to/it, in a new build directory.")
+  endif()
+endforeach()
+
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
   message(FATAL_ERROR "libshmutex needs Linux: its crash safety is the kernel's robust futexes (this is ${CMAKE_SYSTEM_NAME}).")
 endif()

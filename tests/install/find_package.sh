@@ -13,7 +13,7 @@ for language in C CXX; do
 done
 
 # Another major version is not this one.
-mkdir wrong && printf 'cmake_minimum_required(VERSION 3.25)\nproject(x LANGUAGES C)\nfind_package(shmutex 2 CONFIG REQUIRED)\n' \
+mkdir wrong && printf 'cmake_minimum_required(VERSION 3.21)\nproject(x LANGUAGES C)\nfind_package(shmutex 2 CONFIG REQUIRED)\n' \
   > wrong/CMakeLists.txt
 "$CMAKE" -S wrong -B wrong/build -DCMAKE_C_COMPILER="$CC" -DCMAKE_PREFIX_PATH="$PREFIX" > wrong/log 2>&1 &&
   fail "version 2 was found"

@@ -15,8 +15,8 @@ interpreters_of() { # interpreters_of LUA-VERSION
 
 # The two prefixes in which Debian's interpreters look by themselves.
 for prefix in /usr /usr/local; do
-  cmake -S "$source" -B "$work$prefix" -DCMAKE_INSTALL_PREFIX=$prefix -DSHMUTEX_BUILD_LUA=ON -DSHMUTEX_BUILD_TESTS=OFF \
-    -DSHMUTEX_BUILD_EXAMPLES=OFF -DSHMUTEX_BUILD_DEMO=OFF >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+  cmake -S "$source" -B "$work$prefix" -DCMAKE_INSTALL_PREFIX=$prefix -DSHMUTEX_BUILD_LUA=ON \
+    >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
   destinations=$(sed -n 's|.*file(INSTALL DESTINATION "${CMAKE_INSTALL_PREFIX}/\(.*lua/5\.[0-9]\)".*|\1|p' \
     "$work$prefix/bindings/lua/cmake_install.cmake" | sort -u)
   [ -n "$destinations" ]

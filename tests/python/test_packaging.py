@@ -1,6 +1,7 @@
 """The wheel that pip builds, and where `cmake --install` puts the module."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,26 @@ def test_wheel(source_tree, tmp_path, path):
     assert str(environment) in directory and Path(library).parent == Path(directory)
 
 
+def test_without_a_compiler_pip_says_what_to_install(source_tree, tmp_path):
+    programs = tmp_path / "programs"  # all of PATH
+    programs.mkdir()
+    for name in ("cmake", "make", "uname"):
+        (programs / name).symlink_to(shutil.which(name))
+    environment = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "PYTHONPATH")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-w", tmp_path, f"--config-settings=build-dir={tmp_path}/build", source_tree],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        env={**environment, "PATH": str(programs)},
+    )
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "libshmutex needs a C compiler to build, and none is on PATH" in said and "apt install gcc" in said, done.stdout
+    assert done.stdout.count("CMake Error") == 1, done.stdout
+
+
 FREE_THREADED = """#!{python}
 # Says of itself what a free-threaded build does.
 import sys, sysconfig
@@ -77,7 +98,7 @@ def configure(source_tree, build, interpreters):
     return subprocess.run(
         [
             cmake, "-S", str(source_tree), "-B", str(build), "-DSHMUTEX_BUILD_PYTHON=ON",
-            f"-DSHMUTEX_PYTHON={interpreters}", "-DSHMUTEX_BUILD_TESTS=OFF",
+            f"-DSHMUTEX_PYTHON={interpreters}",
         ],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
@@ -120,8 +141,7 @@ def test_install(source_tree, tmp_path, path, prefix):
     build, root = tmp_path / "build", tmp_path / "root"
     run(
         cmake, "-S", source_tree, "-B", build, f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DSHMUTEX_BUILD_PYTHON=ON",
-        f"-DSHMUTEX_PYTHON={base_interpreter()}", "-DSHMUTEX_BUILD_TESTS=OFF", "-DSHMUTEX_BUILD_EXAMPLES=OFF",
-        "-DSHMUTEX_BUILD_DEMO=OFF",
+        f"-DSHMUTEX_PYTHON={base_interpreter()}",
     )  # fmt: skip
     run(cmake, "--build", build, "--parallel", "2")
     run(cmake, "--install", build, env={"DESTDIR": str(root)})
