@@ -6,13 +6,13 @@
 #include <functional>
 #include <thread>
 
-#include "kit/calls.h"
+#include "support/calls.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
+using support::Handle;
+using support::info_of;
 
 class Arguments : public testing::Test {
  protected:
@@ -72,7 +72,7 @@ TEST_F(Arguments, EveryFlagThatIsNotForOpenIsRefusedAndNothingIsCreated) {
   }
   shmutex_t* m = nullptr;
   EXPECT_EQ(CALL(shmutex_open(&m, path_.c_str(), SHMUTEX_MUST_EXIST | SHMUTEX_MUST_CREATE, 0)), EINVAL);
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
 }
 
 TEST_F(Arguments, FlagsThatAreNotForTheFunctionAreRefused) {
@@ -96,7 +96,7 @@ TEST_F(Arguments, ModeBeyondPermissionBitsIsRefused) {
   for (const unsigned mode : {01000u, 02600u, 04755u, 0100600u, ~0u}) {
     EXPECT_EQ(CALL(shmutex_open(&m, path_.c_str(), 0, mode)), EINVAL) << mode;
   }
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
 }
 
 TEST_F(Arguments, FailedOpenAndAttachSetOutToNull) {

@@ -11,17 +11,17 @@
 #include <random>
 #include <thread>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
-#include "kit/namespaces.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
+#include "support/namespaces.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
 using support::Child;
 using support::Flag;
+using support::Handle;
+using support::info_of;
 using support::Shared;
 
 struct alignas(SHMUTEX_ALIGN) Memory {
@@ -259,8 +259,8 @@ TEST(Buffers, OfARealOtherPidNamespaceAreStale) {
   SKIP_WITHOUT_NAMESPACES();
   Shared<Memory> memory;
   Child other([&] {
-    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
-    return kit::wait_for(kit::fork_running([&] { return shmutex_init(&*memory, sizeof(Memory), 0); }));
+    CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+    return support::wait_for(support::fork_running([&] { return shmutex_init(&*memory, sizeof(Memory), 0); }));
   });
   ASSERT_EQ(other.wait(), 0);
   Handle lock;
@@ -277,7 +277,7 @@ TEST(Buffers, OfAnotherFormatAreRefused) {
 
 TEST(Buffers, LockFileIsNoBuffer) {
   alignas(SHMUTEX_ALIGN) unsigned char memory[65536] = {};
-  const std::string bytes = kit::LockPage().bytes();
+  const std::string bytes = support::LockPage().bytes();
   memcpy(memory, bytes.data(), bytes.size());
   Handle lock;
   EXPECT_EQ(lock.attach(memory, sizeof memory), EBADMSG);
@@ -372,7 +372,7 @@ TEST(Buffers, HundredThousandLocksInOneBuffer) {
   auto* const memory =
       static_cast<unsigned char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(memory, MAP_FAILED);
-  const size_t descriptors = kit::open_descriptors();
+  const size_t descriptors = support::open_descriptors();
   std::vector<shmutex_t*> locks(count);
   for (size_t i = 0; i < count; ++i) {
     ASSERT_EQ(shmutex_attach(&locks[i], memory + i * SHMUTEX_SIZE, SHMUTEX_SIZE, SHMUTEX_INIT_ONCE), 0);
@@ -396,7 +396,7 @@ TEST(Buffers, HundredThousandLocksInOneBuffer) {
   EXPECT_EQ(other.wait(), 0);
   for (size_t i = 1000; i-- > 0;) ASSERT_EQ(shmutex_unlock(locks[i * 97]), 0);
   for (shmutex_t* const lock : locks) ASSERT_EQ(shmutex_close(lock), 0);
-  EXPECT_EQ(kit::open_descriptors(), descriptors);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
   munmap(memory, size);
 }
 

@@ -5,16 +5,16 @@
 
 #include <deque>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
-#include "kit/namespaces.h"
-#include "kit/visitor.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
+#include "support/namespaces.h"
+#include "support/other_boot.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::LockPage;
+using support::Handle;
+using support::LockPage;
 
 testing::AssertionResult detail_has(std::initializer_list<std::string> words) {
   const std::string detail = shmutex_error_detail();
@@ -47,7 +47,7 @@ TEST_F(Details, OfMissingAndExistingFiles) {
 }
 
 TEST_F(Details, OfWhatIsNoLockFile) {
-  kit::write_content(path_, "notes\n");
+  support::write_content(path_, "notes\n");
   EXPECT_EQ(Handle(path_).error(), EBADMSG);
   EXPECT_TRUE(detail_has({path_, "not a lock file", "6 bytes", "another path"}));
   EXPECT_EQ(Handle(directory_.path()).error(), EINVAL);
@@ -80,7 +80,7 @@ TEST_F(Details, OfAFileSystemThatElsewhereMayShare) {
 
 TEST_F(Details, OfAnotherWorldsUsers) {
   SKIP_WITHOUT_NAMESPACES();
-  kit::Visitor other(directory_.path(), path_);
+  support::OtherBoot other(directory_.path(), path_);
   ASSERT_EQ(other.go_and_see(), 0);
   EXPECT_EQ(Handle(path_).error(), EXDEV);
   EXPECT_TRUE(detail_has({path_, "PID namespace", "Give each its own"}));
@@ -172,7 +172,7 @@ TEST_F(Details, OfPermissionsDenied) {
     return 0;
   });
   EXPECT_EQ(nobody.wait(), 0);
-  EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+  EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
 }
 
 }  // namespace

@@ -2,35 +2,35 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
-using kit::LockPage;
+using support::Handle;
+using support::info_of;
+using support::LockPage;
 
 class FileFormats : public testing::Test {
  protected:
   void expect_other_format(const LockPage& page) {
     page.write(path_);
-    const std::string before = kit::content_of(path_);
+    const std::string before = support::content_of(path_);
     EXPECT_EQ(CALL(Handle(path_).error()), EPROTONOSUPPORT);
     EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_EXIST | SHMUTEX_ANY_ATTR).error()), EPROTONOSUPPORT);
     EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), EPROTONOSUPPORT);
-    EXPECT_EQ(kit::content_of(path_), before);
+    EXPECT_EQ(support::content_of(path_), before);
   }
 
   // Opens a stale file, which keeps its inode, and says what the first acquisition finds.
   int first_lock_after_takeover(const LockPage& page, unsigned attributes = 0) {
     page.write(path_);
-    const uint64_t inode = kit::inode_of(path_);
+    const uint64_t inode = support::inode_of(path_);
     const Handle lock(path_, attributes);
     EXPECT_EQ(lock.error(), 0) << shmutex_error_detail();
-    EXPECT_EQ(kit::inode_of(path_), inode);
-    EXPECT_EQ(kit::content_of(path_).size(), static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+    EXPECT_EQ(support::inode_of(path_), inode);
+    EXPECT_EQ(support::content_of(path_).size(), static_cast<size_t>(sysconf(_SC_PAGESIZE)));
     EXPECT_EQ(info_of(lock).same_boot, 1u);
     EXPECT_EQ(info_of(lock).same_pid_namespace, 1u);
     const int result = shmutex_lock(lock);
@@ -165,10 +165,10 @@ TEST_F(FileFormats, StaleRetiredLockIsReplaced) {
   LockPage page;
   page.line.state = shmutex::state::retired;
   page.of_another_boot().write(path_);
-  const uint64_t retired = kit::inode_of(path_);
+  const uint64_t retired = support::inode_of(path_);
   const Handle lock(path_);
   ASSERT_EQ(lock.error(), 0);
-  EXPECT_NE(kit::inode_of(path_), retired);
+  EXPECT_NE(support::inode_of(path_), retired);
   EXPECT_EQ(shmutex_lock(lock), 0);
 }
 
@@ -205,7 +205,7 @@ TEST_F(FileFormats, InterruptedResetIsFinished) {
     if (!header_written) page.of_another_boot();
     page.header.validity = shmutex::validity::resetting;
     EXPECT_EQ(first_lock_after_takeover(page), EOWNERDEAD);
-    EXPECT_EQ(kit::inspect(path_).token, 5557u);
+    EXPECT_EQ(support::inspect(path_).token, 5557u);
   }
 }
 
@@ -221,13 +221,13 @@ TEST_F(FileFormats, InterruptedRemovalIsFinishedByTheNextOpener) {
   LockPage page;
   page.line.state = shmutex::state::retired;
   page.write(path_);
-  const uint64_t retired = kit::inode_of(path_);
+  const uint64_t retired = support::inode_of(path_);
   EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_EXIST).error()), ENOENT);
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
   page.write(path_);
   const Handle lock(path_, SHMUTEX_MUST_CREATE);
   EXPECT_EQ(lock.error(), 0);
-  EXPECT_NE(kit::inode_of(path_), retired);
+  EXPECT_NE(support::inode_of(path_), retired);
   EXPECT_EQ(shmutex_lock(lock), 0);
 }
 
@@ -249,7 +249,7 @@ TEST_F(FileFormats, UnlinkFinishesAnInterruptedRemoval) {
   page.write(path_);
   const int result = CALL(shmutex_unlink(path_.c_str(), 0));
   EXPECT_TRUE(result == 0 || result == ENOENT) << result;
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
 }
 
 TEST_F(FileFormats, TokensNeverGoBackOverRemovalAndReset) {

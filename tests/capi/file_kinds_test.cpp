@@ -10,25 +10,25 @@
 #include <filesystem>
 #include <random>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
-#include "kit/namespaces.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
+#include "support/namespaces.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::LockPage;
+using support::Handle;
+using support::LockPage;
 
 class FileKinds : public testing::Test {
  protected:
   // Neither opened nor removed nor written to.
   void expect_refused(int code, const std::string& what) {
-    const std::string before = kit::content_of(path_);
+    const std::string before = support::content_of(path_);
     EXPECT_EQ(CALL(Handle(path_).error()), code) << what;
     EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_EXIST | SHMUTEX_ANY_ATTR).error()), code) << what;
     EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), code) << what;
-    EXPECT_EQ(kit::content_of(path_), before) << what;
+    EXPECT_EQ(support::content_of(path_), before) << what;
   }
 
   // The same for what is no regular file, and must not be opened to be read.
@@ -44,13 +44,13 @@ class FileKinds : public testing::Test {
 };
 
 TEST_F(FileKinds, EmptyFile) {
-  kit::write_content(path_, "");
+  support::write_content(path_, "");
   expect_refused(EBADMSG, "empty");
 }
 
 TEST_F(FileKinds, ZeroesOfAnySize) {
   for (const size_t size : {1, 63, 64, 191, 4095, 4096, 4097, 65536, 1 << 20}) {
-    kit::write_content(path_, std::string(size, '\0'));
+    support::write_content(path_, std::string(size, '\0'));
     expect_refused(EBADMSG, std::to_string(size));
   }
 }
@@ -60,7 +60,7 @@ TEST_F(FileKinds, RandomBytes) {
   for (int round = 0; round < 50; ++round) {
     std::string content(round % 2 == 0 ? 4096 : random() % 10000, '\0');
     for (char& c : content) c = static_cast<char>(random());
-    kit::write_content(path_, content);
+    support::write_content(path_, content);
     expect_refused(EBADMSG, "round " + std::to_string(round));
   }
 }
@@ -68,7 +68,7 @@ TEST_F(FileKinds, RandomBytes) {
 TEST_F(FileKinds, LockFileTruncatedToAnySize) {
   const std::string whole = LockPage().bytes();
   for (const size_t size : {1ul, 8ul, 63ul, 64ul, 128ul, 2048ul, whole.size() - 64, whole.size() - 1}) {
-    kit::write_content(path_, whole.substr(0, size));
+    support::write_content(path_, whole.substr(0, size));
     expect_refused(EBADMSG, std::to_string(size));
   }
 }
@@ -76,7 +76,7 @@ TEST_F(FileKinds, LockFileTruncatedToAnySize) {
 TEST_F(FileKinds, LockFileWithMoreBehindIt) {
   const std::string whole = LockPage().bytes();
   for (const size_t more : {size_t{1}, size_t{64}, whole.size(), 15 * whole.size()}) {
-    kit::write_content(path_, whole + std::string(more, '\0'));
+    support::write_content(path_, whole + std::string(more, '\0'));
     expect_refused(EBADMSG, std::to_string(more));
   }
 }
@@ -88,15 +88,15 @@ TEST_F(FileKinds, EveryFlippedBitOfTheHeader) {
     if (bit / 8 >= offsetof(shmutex::Header, version) && bit / 8 < offsetof(shmutex::Header, unit_size)) continue;
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
-    kit::write_content(path_, flipped);
+    support::write_content(path_, flipped);
     expect_refused(EBADMSG, "bit " + std::to_string(bit));
   }
 }
 
 TEST_F(FileKinds, ForeignFileIsNotReplacedByMustCreate) {
-  kit::write_content(path_, "precious");
+  support::write_content(path_, "precious");
   EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_CREATE).error()), EEXIST);
-  EXPECT_EQ(kit::content_of(path_), "precious");
+  EXPECT_EQ(support::content_of(path_), "precious");
 }
 
 TEST_F(FileKinds, Directory) {
@@ -144,7 +144,7 @@ TEST_F(FileKinds, DanglingSymbolicLinkCreatesNothing) {
   ASSERT_EQ(symlink((directory_ / "nowhere").c_str(), path_.c_str()), 0);
   expect_refused_unread(ELOOP);
   EXPECT_NE(CALL(Handle(path_, SHMUTEX_MUST_CREATE).error()), 0);
-  EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+  EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
 }
 
 TEST_F(FileKinds, SymbolicLinkToADirectoryOnTheWayIsFollowed) {
@@ -152,20 +152,20 @@ TEST_F(FileKinds, SymbolicLinkToADirectoryOnTheWayIsFollowed) {
   ASSERT_EQ(symlink((directory_ / "real").c_str(), (directory_ / "alias").c_str()), 0);
   const Handle lock(directory_ / "alias/lock");
   EXPECT_EQ(lock.error(), 0);
-  EXPECT_EQ(kit::names_in(directory_ / "real").size(), 1u);
+  EXPECT_EQ(support::names_in(directory_ / "real").size(), 1u);
 }
 
 TEST_F(FileKinds, MissingAndUnusableDirectories) {
   EXPECT_EQ(CALL(Handle(directory_ / "missing/lock").error()), ENOENT);
   EXPECT_EQ(CALL(shmutex_unlink((directory_ / "missing/lock").c_str(), 0)), ENOENT);
-  kit::write_content(directory_ / "file", "");
+  support::write_content(directory_ / "file", "");
   EXPECT_EQ(CALL(Handle(directory_ / "file/lock").error()), ENOTDIR);
   EXPECT_EQ(CALL(Handle(directory_ / std::string(256, 'n')).error()), ENAMETOOLONG);
 }
 
 TEST_F(FileKinds, MustExistAndMustCreate) {
   EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_EXIST).error()), ENOENT);
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
   const Handle created(path_, SHMUTEX_MUST_CREATE);
   EXPECT_EQ(created.error(), 0);
   EXPECT_EQ(CALL(Handle(path_, SHMUTEX_MUST_CREATE).error()), EEXIST);
@@ -176,9 +176,9 @@ TEST_F(FileKinds, MustExistAndMustCreate) {
 TEST_F(FileKinds, RefusedMustCreateLeavesNoHandleBehind) {
   support::Child creator([&] { return Handle(path_).error(); });
   ASSERT_EQ(creator.wait(), 0);
-  const size_t before = kit::mappings();
+  const size_t before = support::mappings();
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Handle(path_, SHMUTEX_MUST_CREATE).error(), EEXIST);
-  EXPECT_LE(kit::mappings(), before + 1);  // the library's own page at first use
+  EXPECT_LE(support::mappings(), before + 1);  // the library's own page at first use
 }
 
 TEST_F(FileKinds, AttributesOfAnExistingLockMustBeThoseAskedFor) {
@@ -195,7 +195,7 @@ TEST_F(FileKinds, AttributesOfAnExistingLockMustBeThoseAskedFor) {
         EXPECT_EQ(CALL(Handle(path, asked).error()), asked == made ? 0 : EPROTOTYPE);
         const Handle any(path, asked | SHMUTEX_ANY_ATTR);
         EXPECT_EQ(any.error(), 0);
-        EXPECT_EQ(kit::info_of(any).attributes, made);
+        EXPECT_EQ(support::info_of(any).attributes, made);
       }
     }
   }
@@ -278,7 +278,7 @@ TEST_F(FileKinds, BindMountsAreOneLock) {
     const std::string mounted = directory_ / "mounted";
     CHILD_REQUIRE(mkdir(mounted.c_str(), 0700) == 0);
     CHILD_REQUIRE(mkdir((directory_ / "real").c_str(), 0700) == 0);
-    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_over(directory_ / "real", mounted));
+    CHILD_REQUIRE(support::enter_mount_namespace() && support::mount_over(directory_ / "real", mounted));
     expect_one_lock(directory_ / "real/lock", mounted + "/lock");
     return testing::Test::HasFailure() ? 1 : 0;
   });

@@ -7,17 +7,17 @@
 #include <unistd.h>
 
 #include "hostile/footprint.h"
-#include "kit/calls.h"
-#include "kit/lock_page.h"
-#include "kit/namespaces.h"
-#include "kit/visitor.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
+#include "support/namespaces.h"
+#include "support/other_boot.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::LockPage;
 using support::Child;
+using support::Handle;
+using support::LockPage;
 
 // Each test runs in a child with mounts of its own; what it expects, the child's exit status tells.
 class FileSystems : public testing::Test {
@@ -29,7 +29,7 @@ class FileSystems : public testing::Test {
 
   void in_mount_namespace(const std::function<int()>& body) {
     Child child([&] {
-      CHILD_REQUIRE(kit::enter_mount_namespace());
+      CHILD_REQUIRE(support::enter_mount_namespace());
       return body();
     });
     EXPECT_EQ(child.wait(), 0);
@@ -41,7 +41,7 @@ class FileSystems : public testing::Test {
     shmutex_t* m = nullptr;
     const int result = CALL(shmutex_open(&m, path.c_str(), 0, 0));
     if (result != ENOTSUP) fprintf(stderr, "%s: %d, %s\n", directory.c_str(), result, shmutex_error_detail());
-    const bool empty = kit::names_in(directory).empty();
+    const bool empty = support::names_in(directory).empty();
     if (!empty) fprintf(stderr, "%s: something was left\n", directory.c_str());
     return result == ENOTSUP && empty && !HasFailure() ? 0 : 1;
   }
@@ -52,7 +52,7 @@ class FileSystems : public testing::Test {
 
 TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "size=64k"));
+    CHILD_REQUIRE(support::mount_new("tmpfs", mount_, "size=64k"));
     const std::string ballast = mount_ + "/ballast";
     const int fd = open(ballast.c_str(), O_CREAT | O_WRONLY, 0600);
     const std::string chunk(4096, 'x');
@@ -63,7 +63,7 @@ TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
     footprint::Watch watch;
     for (int i = 0; i < 100; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOSPC);
     CHILD_REQUIRE(!watch.leaked_something());
-    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    CHILD_REQUIRE(support::names_in(mount_).size() == 1);
     CHILD_REQUIRE(unlink(ballast.c_str()) == 0);
     const Handle lock(mount_ + "/lock");
     CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
@@ -74,8 +74,8 @@ TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
 // A user who has used up his quota; root has none.
 TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
   const auto mount_with_quota = [&] {
-    return kit::enter_mount_namespace() &&
-           kit::mount_new("tmpfs", mount_, "mode=1777,usrquota,usrquota_block_hardlimit=8k");
+    return support::enter_mount_namespace() &&
+           support::mount_new("tmpfs", mount_, "mode=1777,usrquota,usrquota_block_hardlimit=8k");
   };
   if (Child([&] { return mount_with_quota() ? 0 : 1; }).wait() != 0) {
     GTEST_SKIP() << "this kernel's tmpfs has no quota (CONFIG_TMPFS_QUOTA)";
@@ -87,12 +87,12 @@ TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
     CHILD_REQUIRE(setgid(65534) == 0 && setuid(65534) == 0);
     const Handle first(mount_ + "/first");
     CHILD_REQUIRE(first.error() == 0);
-    kit::write_content(mount_ + "/ballast", std::string(4096, 'x'));
+    support::write_content(mount_ + "/ballast", std::string(4096, 'x'));
     for (int i = 0; i < 2; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EDQUOT);
     footprint::Watch watch;
     for (int i = 0; i < 100; ++i) CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EDQUOT);
     CHILD_REQUIRE(!watch.leaked_something());
-    CHILD_REQUIRE(kit::names_in(mount_).size() == 2);
+    CHILD_REQUIRE(support::names_in(mount_).size() == 2);
     CHILD_REQUIRE(shmutex_lock(first) == 0 && shmutex_unlock(first) == 0);
     CHILD_REQUIRE(unlink((mount_ + "/ballast").c_str()) == 0);
     CHILD_REQUIRE(Handle(mount_ + "/lock").error() == 0);
@@ -103,17 +103,17 @@ TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
 
 TEST_F(FileSystems, TmpfsOutOfInodesIsNoticedAtOpen) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "nr_inodes=2"));
+    CHILD_REQUIRE(support::mount_new("tmpfs", mount_, "nr_inodes=2"));
     CHILD_REQUIRE(Handle(mount_ + "/first").error() == 0);
     CHILD_REQUIRE(Handle(mount_ + "/second").error() == ENOSPC);
-    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    CHILD_REQUIRE(support::names_in(mount_).size() == 1);
     return 0;
   });
 }
 
 TEST_F(FileSystems, LockOnATmpfsFilledLaterGoesOn) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_, "size=64k"));
+    CHILD_REQUIRE(support::mount_new("tmpfs", mount_, "size=64k"));
     const Handle lock(mount_ + "/lock");
     const int fd = open((mount_ + "/ballast").c_str(), O_CREAT | O_WRONLY, 0600);
     const std::string chunk(4096, 'x');
@@ -129,31 +129,31 @@ TEST_F(FileSystems, LockOnATmpfsFilledLaterGoesOn) {
 
 TEST_F(FileSystems, ReadOnlyFileSystem) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("tmpfs", mount_));
+    CHILD_REQUIRE(support::mount_new("tmpfs", mount_));
     CHILD_REQUIRE(Handle(mount_ + "/lock").error() == 0);
     CHILD_REQUIRE(mount(nullptr, mount_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
     CHILD_REQUIRE(Handle(mount_ + "/new").error() == EROFS);
     CHILD_REQUIRE(Handle(mount_ + "/lock").error() == EROFS);
     CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == EROFS);
-    CHILD_REQUIRE(kit::inspect(mount_ + "/lock").state == SHMUTEX_STATE_FREE);
+    CHILD_REQUIRE(support::inspect(mount_ + "/lock").state == SHMUTEX_STATE_FREE);
     return 0;
   });
 }
 
 TEST_F(FileSystems, RamfsIsRefusedAndNothingIsLeft) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("ramfs", mount_));
+    CHILD_REQUIRE(support::mount_new("ramfs", mount_));
     return expect_not_supported(mount_);
   });
 }
 
 TEST_F(FileSystems, ExistingLockOnRamfsIsRefusedAndStays) {
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("ramfs", mount_));
+    CHILD_REQUIRE(support::mount_new("ramfs", mount_));
     LockPage().write(mount_ + "/lock");
     CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOTSUP);
     CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == ENOTSUP);
-    CHILD_REQUIRE(kit::names_in(mount_).size() == 1);
+    CHILD_REQUIRE(support::names_in(mount_).size() == 1);
     return 0;
   });
 }
@@ -161,12 +161,12 @@ TEST_F(FileSystems, ExistingLockOnRamfsIsRefusedAndStays) {
 TEST_F(FileSystems, HugetlbfsIsRefusedAndNothingIsLeft) {
   bool known = true;
   {
-    Child child([&] { return kit::enter_mount_namespace() && kit::mount_new("hugetlbfs", mount_) ? 0 : 1; });
+    Child child([&] { return support::enter_mount_namespace() && support::mount_new("hugetlbfs", mount_) ? 0 : 1; });
     known = child.wait() == 0;
   }
   if (!known) GTEST_SKIP() << "this kernel has no hugetlbfs";
   in_mount_namespace([&] {
-    CHILD_REQUIRE(kit::mount_new("hugetlbfs", mount_));
+    CHILD_REQUIRE(support::mount_new("hugetlbfs", mount_));
     return expect_not_supported(mount_);
   });
 }
@@ -184,7 +184,7 @@ class Overlay : public FileSystems {
     for (const char* name : {"lower", "upper", "work"}) {
       if (mkdir((base_ + "/" + name).c_str(), 0700) != 0) return false;
     }
-    return kit::mount_new(
+    return support::mount_new(
         "overlay", mount_,
         ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str());
   }
@@ -221,11 +221,11 @@ TEST_F(Overlay, ManyOpensAndClosesLeakNoDescriptor) {
     CHILD_REQUIRE(mount_overlay());
     const std::string path = mount_ + "/lock";
     CHILD_REQUIRE(Handle(path).error() == 0);
-    const size_t descriptors = kit::open_descriptors();
-    const size_t mappings = kit::mappings();
+    const size_t descriptors = support::open_descriptors();
+    const size_t mappings = support::mappings();
     for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(Handle(path).error() == 0);
-    CHILD_REQUIRE(kit::open_descriptors() == descriptors);
-    CHILD_REQUIRE(kit::mappings() == mappings);
+    CHILD_REQUIRE(support::open_descriptors() == descriptors);
+    CHILD_REQUIRE(support::mappings() == mappings);
     return 0;
   });
 }
@@ -234,7 +234,7 @@ TEST_F(Overlay, OtherWorldIsRefusedWhileSomebodyLivesAndTakenOverAfter) {
   in_mount_namespace([&] {
     CHILD_REQUIRE(mount_overlay());
     const std::string path = mount_ + "/lock";
-    kit::Visitor other(directory_.path(), path);
+    support::OtherBoot other(directory_.path(), path);
     CHILD_REQUIRE(other.go_and_see() == 0);
     CHILD_REQUIRE(Handle(path).error() == EXDEV);
     other.kill();
@@ -249,7 +249,7 @@ TEST_F(Overlay, LockOfTheLowerLayerIsUsedAndRemoved) {
     CHILD_REQUIRE(mkdir((base_ + "/lower").c_str(), 0700) == 0);
     LockPage().write(base_ + "/lower/lock");
     CHILD_REQUIRE(mkdir((base_ + "/upper").c_str(), 0700) == 0 && mkdir((base_ + "/work").c_str(), 0700) == 0);
-    CHILD_REQUIRE(kit::mount_new(
+    CHILD_REQUIRE(support::mount_new(
         "overlay", mount_,
         ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str()));
     const std::string path = mount_ + "/lock";
@@ -259,7 +259,7 @@ TEST_F(Overlay, LockOfTheLowerLayerIsUsedAndRemoved) {
     CHILD_REQUIRE(shmutex_lock(first) == 0 && shmutex_is_owned(second) == 1 && shmutex_unlock(second) == 0);
     CHILD_REQUIRE(shmutex_unlink(path.c_str(), 0) == 0);
     CHILD_REQUIRE(shmutex_lock(first) == EIDRM);
-    CHILD_REQUIRE(kit::names_in(mount_).empty());
+    CHILD_REQUIRE(support::names_in(mount_).empty());
     return 0;
   });
 }
@@ -267,12 +267,12 @@ TEST_F(Overlay, LockOfTheLowerLayerIsUsedAndRemoved) {
 TEST_F(FileSystems, MissingProcIsReportedAndNothingIsCreated) {
   const std::string path = directory_ / "lock";
   Child child([&] {
-    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_new("tmpfs", "/proc"));
+    CHILD_REQUIRE(support::enter_mount_namespace() && support::mount_new("tmpfs", "/proc"));
     execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
     return 1;
   });
   EXPECT_EQ(child.wait(), ENOSYS);
-  EXPECT_EQ(kit::inode_of(path), 0u);
+  EXPECT_EQ(support::inode_of(path), 0u);
 }
 
 // In a process that knows its world already: it needs /proc only to create a lock.
@@ -282,7 +282,7 @@ TEST_F(FileSystems, ProcThatGoesMissingLaterKeepsNobodyFromLocksThatExist) {
   Child child([&] {
     for (int i = 0; i < 2; ++i) CHILD_REQUIRE(Handle(existing).error() == 0);
     footprint::Watch watch;
-    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_new("tmpfs", "/proc"));
+    CHILD_REQUIRE(support::enter_mount_namespace() && support::mount_new("tmpfs", "/proc"));
     for (int i = 0; i < 100; ++i) {
       CHILD_REQUIRE(Handle(path).error() == ENOSYS);
       const Handle lock(existing);
@@ -292,18 +292,19 @@ TEST_F(FileSystems, ProcThatGoesMissingLaterKeepsNobodyFromLocksThatExist) {
     return 0;
   });
   EXPECT_EQ(child.wait(), 0);
-  EXPECT_EQ(kit::inode_of(path), 0u);
+  EXPECT_EQ(support::inode_of(path), 0u);
 }
 
 TEST_F(FileSystems, MissingBootIdIsReported) {
   const std::string path = directory_ / "lock";
   Child child([&] {
-    CHILD_REQUIRE(kit::enter_mount_namespace() && kit::mount_over("/dev/null", "/proc/sys/kernel/random/boot_id"));
+    CHILD_REQUIRE(support::enter_mount_namespace() &&
+                  support::mount_over("/dev/null", "/proc/sys/kernel/random/boot_id"));
     execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
     return 1;
   });
   EXPECT_EQ(child.wait(), ENOSYS);
-  EXPECT_EQ(kit::inode_of(path), 0u);
+  EXPECT_EQ(support::inode_of(path), 0u);
 }
 
 TEST_F(FileSystems, LocksOnADiskWork) {

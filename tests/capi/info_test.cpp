@@ -5,16 +5,16 @@
 
 #include <filesystem>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
-using kit::inspect;
-using kit::LockPage;
+using support::Handle;
+using support::info_of;
+using support::inspect;
+using support::LockPage;
 
 constexpr auto state_free = static_cast<uint32_t>(SHMUTEX_STATE_FREE);
 constexpr auto state_held = static_cast<uint32_t>(SHMUTEX_STATE_HELD);
@@ -139,12 +139,12 @@ TEST_F(Info, InspectNeitherOpensNorCreatesNorWrites) {
   shmutex_info_t info{};
   info.size = sizeof info;
   EXPECT_EQ(CALL(shmutex_inspect(path_.c_str(), &info)), ENOENT);
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
   LockPage().of_another_boot().write(path_);
-  const std::string before = kit::content_of(path_);
+  const std::string before = support::content_of(path_);
   ASSERT_EQ(chmod(path_.c_str(), 0400), 0);
   EXPECT_EQ(inspect(path_).state, state_free);
-  EXPECT_EQ(kit::content_of(path_), before);
+  EXPECT_EQ(support::content_of(path_), before);
 }
 
 TEST_F(Info, InspectOfAHeldLock) {
@@ -191,9 +191,9 @@ TEST_F(Info, InspectOfAnotherPageSize) {
 TEST_F(Info, InspectRefusesWhatIsNoLock) {
   shmutex_info_t info{};
   info.size = sizeof info;
-  kit::write_content(path_, std::string(4096, 'x'));
+  support::write_content(path_, std::string(4096, 'x'));
   EXPECT_EQ(CALL(shmutex_inspect(path_.c_str(), &info)), EBADMSG);
-  kit::write_content(path_, "");
+  support::write_content(path_, "");
   EXPECT_EQ(CALL(shmutex_inspect(path_.c_str(), &info)), EBADMSG);
   EXPECT_EQ(CALL(shmutex_inspect(directory_.path().c_str(), &info)), EINVAL);
   ASSERT_EQ(symlink(path_.c_str(), (directory_ / "link").c_str()), 0);

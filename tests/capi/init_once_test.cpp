@@ -5,15 +5,15 @@
 #include <deque>
 #include <random>
 
-#include "kit/calls.h"
-#include "kit/killing.h"
+#include "support/calls.h"
+#include "support/killing.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
 using support::Child;
 using support::Flag;
+using support::Handle;
 using support::Shared;
 
 struct alignas(SHMUTEX_ALIGN) Memory {
@@ -87,7 +87,7 @@ TEST(InitOnce, InitialiserKilledOnItsWayLeavesAUsableLock) {
   for (bool killed = true; killed && !testing::Test::HasFailure(); n += stride) {
     support::expect_progress();
     *memory = Memory();
-    killed = kit::killed_at_instruction(n, prepare, [&] {
+    killed = support::killed_at_instruction(n, prepare, [&] {
       shmutex_t* lock = nullptr;
       if (shmutex_attach(&lock, &*memory, sizeof(Memory), SHMUTEX_INIT_ONCE) != 0) abort();
     });

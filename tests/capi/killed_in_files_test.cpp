@@ -2,15 +2,15 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "kit/calls.h"
-#include "kit/killing.h"
-#include "kit/lock_page.h"
+#include "support/calls.h"
+#include "support/killing.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::LockPage;
+using support::Handle;
+using support::LockPage;
 
 class KilledInFiles : public testing::Test {
  protected:
@@ -20,12 +20,12 @@ class KilledInFiles : public testing::Test {
     int n = 1;
     for (bool killed = true; killed; ++n) {
       before();
-      killed = kit::killed_at_system_call(n, prepare, body);
+      killed = support::killed_at_system_call(n, prepare, body);
       SCOPED_TRACE("killed at stop " + std::to_string(n));
       next();
       if (HasFailure()) return;
       shmutex_unlink(path_.c_str(), 0);
-      ASSERT_TRUE(kit::names_in(directory_.path()).empty());
+      ASSERT_TRUE(support::names_in(directory_.path()).empty());
     }
     EXPECT_GT(n, 20);
   }
@@ -37,7 +37,7 @@ class KilledInFiles : public testing::Test {
     const int result = shmutex_lock(lock);
     EXPECT_TRUE(result == 0 || (result == EOWNERDEAD && may_be_told_of_a_death)) << result;
     EXPECT_EQ(shmutex_unlock(lock), 0);
-    EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+    EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
   }
 
   void open_and_leave() {
@@ -53,17 +53,17 @@ class KilledInFiles : public testing::Test {
 TEST_F(KilledInFiles, Creator) {
   at_each_system_call([] {}, [] {}, [&] { open_and_leave(); },
                       [&] {
-                        EXPECT_LE(kit::names_in(directory_.path()).size(), 1u);
+                        EXPECT_LE(support::names_in(directory_.path()).size(), 1u);
                         expect_usable(false);
                       });
 }
 
 TEST_F(KilledInFiles, CreatorByTemporaryName) {
-  at_each_system_call([] {}, [] { kit::forbid_unnamed_files(); }, [&] { open_and_leave(); },
+  at_each_system_call([] {}, [] { support::forbid_unnamed_files(); }, [&] { open_and_leave(); },
                       [&] {
                         // The next creator clears a temporary name away; one that only opens leaves it to him.
                         support::Child user([&] {
-                          CHILD_REQUIRE(kit::forbid_unnamed_files());
+                          CHILD_REQUIRE(support::forbid_unnamed_files());
                           CHILD_REQUIRE(Handle(path_).error() == 0);
                           CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == 0);
                           const Handle lock(path_);

@@ -4,12 +4,12 @@
 #include <deque>
 #include <thread>
 
-#include "kit/calls.h"
+#include "support/calls.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
+using support::Handle;
 
 constexpr size_t most = 1024;
 

@@ -5,15 +5,15 @@
 #include <deque>
 #include <random>
 
-#include "kit/calls.h"
-#include "kit/killing.h"
+#include "support/calls.h"
+#include "support/killing.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
 using support::Child;
 using support::Flag;
+using support::Handle;
 using support::Shared;
 
 class NoUnnamedFiles : public testing::Test {
@@ -24,11 +24,11 @@ class NoUnnamedFiles : public testing::Test {
 
 TEST_F(NoUnnamedFiles, LockIsCreatedAndNothingElse) {
   Child child([&] {
-    CHILD_REQUIRE(kit::forbid_unnamed_files());
+    CHILD_REQUIRE(support::forbid_unnamed_files());
     const Handle lock(path_, SHMUTEX_MUST_CREATE, 0640);
     CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
-    CHILD_REQUIRE(kit::info_of(lock).links == 1);
-    CHILD_REQUIRE(kit::names_in(directory_.path()).size() == 1);
+    CHILD_REQUIRE(support::info_of(lock).links == 1);
+    CHILD_REQUIRE(support::names_in(directory_.path()).size() == 1);
     CHILD_REQUIRE(Handle(path_, SHMUTEX_MUST_CREATE).error() == EEXIST);
     return 0;
   });
@@ -38,18 +38,18 @@ TEST_F(NoUnnamedFiles, LockIsCreatedAndNothingElse) {
 TEST_F(NoUnnamedFiles, RelativePath) {
   Child child([&] {
     CHILD_REQUIRE(chdir(directory_.path().c_str()) == 0);
-    CHILD_REQUIRE(kit::forbid_unnamed_files());
+    CHILD_REQUIRE(support::forbid_unnamed_files());
     CHILD_REQUIRE(Handle("lock").error() == 0);
     return 0;
   });
   EXPECT_EQ(child.wait(), 0);
-  EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+  EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
 }
 
 TEST_F(NoUnnamedFiles, NameOfTheGreatestLengthCanBeCreated) {
   const std::string path = directory_ / std::string(255, 'n');
   Child child([&] {
-    CHILD_REQUIRE(kit::forbid_unnamed_files());
+    CHILD_REQUIRE(support::forbid_unnamed_files());
     const Handle lock(path);
     CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
     return 0;
@@ -64,7 +64,7 @@ TEST_F(NoUnnamedFiles, RacingCreatorsEndOnOneLock) {
     std::deque<Child> children;
     for (int i = 0; i < 30; ++i) {
       children.emplace_back([&] {
-        CHILD_REQUIRE(kit::forbid_unnamed_files());
+        CHILD_REQUIRE(support::forbid_unnamed_files());
         go->wait();
         const Handle lock(path_);
         CHILD_REQUIRE(lock.error() == 0);
@@ -79,7 +79,7 @@ TEST_F(NoUnnamedFiles, RacingCreatorsEndOnOneLock) {
     }
     go->raise();
     for (Child& child : children) EXPECT_EQ(child.wait(), 0);
-    EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+    EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
     ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
   }
 }
@@ -90,7 +90,7 @@ TEST_F(NoUnnamedFiles, LeftoversOfKilledCreatorsAreClearedAway) {
     std::deque<Child> children;
     for (int i = 0; i < 8; ++i) {
       children.emplace_back([&] {
-        if (!kit::forbid_unnamed_files()) return 1;
+        if (!support::forbid_unnamed_files()) return 1;
         for (;;) {
           if (Handle(path_).error() == 0) shmutex_unlink(path_.c_str(), 0);
         }
@@ -100,7 +100,7 @@ TEST_F(NoUnnamedFiles, LeftoversOfKilledCreatorsAreClearedAway) {
     support::sleep_ms(static_cast<int64_t>(random() % 8));
     for (Child& child : children) child.kill_and_wait();
     Child next([&] {
-      CHILD_REQUIRE(kit::forbid_unnamed_files());
+      CHILD_REQUIRE(support::forbid_unnamed_files());
       CHILD_REQUIRE(Handle(path_).error() == 0);
       CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == 0);
       // A creator for certain, this time.
@@ -109,7 +109,7 @@ TEST_F(NoUnnamedFiles, LeftoversOfKilledCreatorsAreClearedAway) {
       return 0;
     });
     ASSERT_EQ(next.wait(), 0);
-    EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+    EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
     ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
   }
 }

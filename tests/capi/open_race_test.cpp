@@ -4,13 +4,13 @@
 #include <deque>
 #include <thread>
 
-#include "kit/calls.h"
+#include "support/calls.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
 using support::Child;
+using support::Handle;
 using support::Shared;
 
 constexpr int many = 1000;
@@ -35,7 +35,7 @@ class OpenRace : public testing::Test {
       if (result != EEXIST || (flags & SHMUTEX_MUST_CREATE) == 0) ++race_->failures;
       return;
     }
-    const uint64_t inode = kit::inode_of(path_);
+    const uint64_t inode = support::inode_of(path_);
     uint64_t first = 0;
     if (!race_->inode.compare_exchange_strong(first, inode) && first != inode) ++race_->inodes_differ;
     for (int i = 0; i < 5; ++i) {
@@ -50,8 +50,8 @@ class OpenRace : public testing::Test {
     EXPECT_EQ(race_->failures, 0);
     EXPECT_EQ(race_->overlaps, 0);
     EXPECT_EQ(race_->inodes_differ, 0u);
-    EXPECT_EQ(kit::inode_of(path_), race_->inode);
-    EXPECT_EQ(kit::names_in(directory_.path()).size(), 1u);
+    EXPECT_EQ(support::inode_of(path_), race_->inode);
+    EXPECT_EQ(support::names_in(directory_.path()).size(), 1u);
   }
 
   support::TempDir directory_;
@@ -75,7 +75,7 @@ TEST_F(OpenRace, ByAThousandProcesses) {
 }
 
 TEST_F(OpenRace, ByAThousandThreads) {
-  const size_t mappings = kit::mappings();
+  const size_t mappings = support::mappings();
   race_->start.open_for(many);
   std::deque<std::thread> threads;
   for (int i = 0; i < many; ++i) {
@@ -87,7 +87,7 @@ TEST_F(OpenRace, ByAThousandThreads) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(race_->created, many);
   expect_one_lock();
-  EXPECT_LT(kit::mappings(), mappings + many / 2);
+  EXPECT_LT(support::mappings(), mappings + many / 2);
 }
 
 TEST_F(OpenRace, OfMustCreateIsWonByExactlyOne) {

@@ -7,15 +7,15 @@
 #include <deque>
 #include <functional>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::LockPage;
 using support::Child;
+using support::Handle;
+using support::LockPage;
 using support::Shared;
 
 // Somebody alive who holds the byte exclusively. Returns a descriptor that is his.

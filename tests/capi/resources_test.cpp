@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "hostile/footprint.h"
-#include "kit/calls.h"
+#include "support/calls.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
 using support::Child;
+using support::Handle;
 
 class Resources : public testing::Test {
  protected:
@@ -30,8 +30,8 @@ class Resources : public testing::Test {
 
 TEST_F(Resources, TenThousandOpensAndClosesLeakNothing) {
   warm_up();
-  const size_t descriptors = kit::open_descriptors();
-  const size_t mappings = kit::mappings();
+  const size_t descriptors = support::open_descriptors();
+  const size_t mappings = support::mappings();
   for (int i = 0; i < 10'000; ++i) {
     const Handle lock(path_);
     ASSERT_EQ(lock.error(), 0);
@@ -39,31 +39,31 @@ TEST_F(Resources, TenThousandOpensAndClosesLeakNothing) {
       ASSERT_EQ(shmutex_lock(lock), 0);
     }
   }
-  EXPECT_EQ(kit::open_descriptors(), descriptors);
-  EXPECT_EQ(kit::mappings(), mappings);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+  EXPECT_EQ(support::mappings(), mappings);
 }
 
 TEST_F(Resources, TenThousandCreationsAndRemovalsLeakNothing) {
   warm_up();
-  const size_t descriptors = kit::open_descriptors();
-  const size_t mappings = kit::mappings();
+  const size_t descriptors = support::open_descriptors();
+  const size_t mappings = support::mappings();
   for (int i = 0; i < 10'000; ++i) {
     ASSERT_EQ(Handle(path_).error(), 0);
     ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
   }
-  EXPECT_EQ(kit::open_descriptors(), descriptors);
-  EXPECT_EQ(kit::mappings(), mappings);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+  EXPECT_EQ(support::mappings(), mappings);
 }
 
 TEST_F(Resources, OpenLocksKeepNoDescriptors) {
   warm_up();
-  const size_t descriptors = kit::open_descriptors();
+  const size_t descriptors = support::open_descriptors();
   std::deque<Handle> locks;
   for (int i = 0; i < 1000; ++i) {
     locks.emplace_back(path_ + std::to_string(i));
     ASSERT_EQ(locks.back().error(), 0);
   }
-  EXPECT_EQ(kit::open_descriptors(), descriptors);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
 }
 
 TEST_F(Resources, LiveUserLockOutlivesTheDescriptorAndEndsWithTheHandle) {
@@ -85,10 +85,10 @@ TEST_F(Resources, LiveUserLockOutlivesTheDescriptorAndEndsWithTheHandle) {
 
 TEST_F(Resources, FailedOpensLeakNothing) {
   warm_up();
-  kit::write_content(directory_ / "foreign", "no lock");
+  support::write_content(directory_ / "foreign", "no lock");
   { const Handle fair(directory_ / "fair", SHMUTEX_FAIR); }
-  const size_t descriptors = kit::open_descriptors();
-  const size_t mappings = kit::mappings();
+  const size_t descriptors = support::open_descriptors();
+  const size_t mappings = support::mappings();
   for (int i = 0; i < 1000; ++i) {
     ASSERT_EQ(Handle(directory_ / "foreign").error(), EBADMSG);
     ASSERT_EQ(Handle(directory_ / "fair").error(), EPROTOTYPE);
@@ -96,8 +96,8 @@ TEST_F(Resources, FailedOpensLeakNothing) {
     ASSERT_EQ(Handle(directory_ / "missing", SHMUTEX_MUST_EXIST).error(), ENOENT);
     ASSERT_EQ(shmutex_unlink((directory_ / "foreign").c_str(), 0), EBADMSG);
   }
-  EXPECT_EQ(kit::open_descriptors(), descriptors);
-  EXPECT_EQ(kit::mappings(), mappings);
+  EXPECT_EQ(support::open_descriptors(), descriptors);
+  EXPECT_EQ(support::mappings(), mappings);
 }
 
 // Opens, acquires and removes with only so many descriptors left; at each number, all or nothing.

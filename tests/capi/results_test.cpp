@@ -4,15 +4,15 @@
 
 #include <thread>
 
-#include "kit/calls.h"
+#include "support/calls.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
 using support::Child;
 using support::Flag;
+using support::Handle;
+using support::info_of;
 using support::Shared;
 
 enum class Place { file, buffer };

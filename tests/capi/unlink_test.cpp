@@ -8,22 +8,22 @@
 #include <random>
 #include <thread>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
 using support::Child;
 using support::Flag;
+using support::Handle;
 using support::Shared;
 
 class Unlink : public testing::TestWithParam<unsigned> {
  protected:
   unsigned attributes() const { return GetParam(); }
   int remove() { return CALL(shmutex_unlink(path_.c_str(), 0)); }
-  bool exists() const { return kit::inode_of(path_) != 0; }
+  bool exists() const { return support::inode_of(path_) != 0; }
 
   support::TempDir directory_;
   const std::string path_ = directory_ / "lock";
@@ -34,7 +34,7 @@ TEST_P(Unlink, OfAMissingLock) { EXPECT_EQ(remove(), ENOENT); }
 TEST_P(Unlink, OfAFreeLockLeavesNothing) {
   { const Handle lock(path_, attributes()); }
   EXPECT_EQ(remove(), 0);
-  EXPECT_TRUE(kit::names_in(directory_.path()).empty());
+  EXPECT_TRUE(support::names_in(directory_.path()).empty());
   EXPECT_EQ(remove(), ENOENT);
 }
 
@@ -51,7 +51,7 @@ TEST_P(Unlink, OfARecursiveLockHeldByTheCallerIsRefused) {
   const Handle lock(path_, attributes() | SHMUTEX_RECURSIVE);
   ASSERT_EQ(shmutex_lock(lock), 0);
   EXPECT_EQ(remove(), EBUSY);
-  EXPECT_EQ(kit::info_of(lock).depth, 1u);
+  EXPECT_EQ(support::info_of(lock).depth, 1u);
 }
 
 TEST_P(Unlink, OfALockHeldByAnotherThreadOrProcessIsRefused) {

@@ -5,20 +5,20 @@
 
 #include <deque>
 
-#include "kit/calls.h"
-#include "kit/lock_page.h"
-#include "kit/namespaces.h"
-#include "kit/visitor.h"
+#include "support/calls.h"
+#include "support/lock_page.h"
+#include "support/namespaces.h"
+#include "support/other_boot.h"
 #include "support/support.h"
 
 namespace {
 
-using kit::Handle;
-using kit::info_of;
-using kit::LockPage;
-using kit::Visitor;
 using support::Child;
 using support::Flag;
+using support::Handle;
+using support::info_of;
+using support::LockPage;
+using support::OtherBoot;
 using support::Shared;
 
 struct Progress {
@@ -35,13 +35,13 @@ class Worlds : public testing::Test {
   void SetUp() override { SKIP_WITHOUT_NAMESPACES(); }
 
   // A process with another boot id.
-  Visitor visitor() { return Visitor(directory_.path(), path_); }
+  OtherBoot other_boot() { return OtherBoot(directory_.path(), path_); }
 
   // A process in a PID namespace of its own, of which it is process 1. It opens the lock, locks it if asked, and stays.
   Child other_pid_namespace(bool lock_it) {
     Child child([=, this] {
-      CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
-      const pid_t first = kit::fork_running([=, this] {
+      CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+      const pid_t first = support::fork_running([=, this] {
         CHILD_REQUIRE(getpid() == 1);
         const Handle lock(path_);
         CHILD_REQUIRE(lock.error() == 0);
@@ -53,7 +53,7 @@ class Worlds : public testing::Test {
         _exit(0);
         return 0;
       });
-      return kit::wait_for(first);
+      return support::wait_for(first);
     });
     progress_->ready.wait();
     return child;
@@ -80,7 +80,7 @@ class Worlds : public testing::Test {
   void expect_one_lock_after_concurrent_takeover(const LockPage& page, int expected_news) {
     for (int round = 0; round < 5; ++round) {
       page.write(path_);
-      const uint64_t inode = kit::inode_of(path_);
+      const uint64_t inode = support::inode_of(path_);
       new (&*progress_) Progress;
       std::deque<Child> users;
       for (int i = 0; i < 24; ++i) {
@@ -99,7 +99,7 @@ class Worlds : public testing::Test {
       for (Child& user : users) EXPECT_EQ(user.wait(), 0);
       EXPECT_EQ(progress_->overlaps, 0);
       EXPECT_EQ(progress_->heard, expected_news);
-      EXPECT_EQ(kit::inode_of(path_), inode);
+      EXPECT_EQ(support::inode_of(path_), inode);
       const Handle lock(path_);
       EXPECT_EQ(shmutex_token(lock), page.line.token + 24u * 20u);
     }
@@ -111,13 +111,13 @@ class Worlds : public testing::Test {
 };
 
 TEST_F(Worlds, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
-  Visitor other = visitor();
+  OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   other.unlock();
-  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+  EXPECT_EQ(support::inspect(path_).same_boot, 0u);
   EXPECT_EQ(CALL(Handle(path_).error()), EXDEV);
   EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), EXDEV);
-  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+  EXPECT_EQ(support::inspect(path_).same_boot, 0u);
   other.kill();
   const Handle lock(path_);
   EXPECT_EQ(lock.error(), 0);
@@ -126,13 +126,13 @@ TEST_F(Worlds, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
 }
 
 TEST_F(Worlds, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
-  Visitor other = visitor();
+  OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   other.kill();
-  const uint64_t inode = kit::inode_of(path_);
+  const uint64_t inode = support::inode_of(path_);
   const Handle lock(path_);
   ASSERT_EQ(lock.error(), 0);
-  EXPECT_EQ(kit::inode_of(path_), inode);
+  EXPECT_EQ(support::inode_of(path_), inode);
   EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
   EXPECT_EQ(shmutex_consistent(lock), 0);
   EXPECT_EQ(shmutex_unlock(lock), 0);
@@ -142,19 +142,19 @@ TEST_F(Worlds, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
 TEST_F(Worlds, OtherBootIsRefusedWhileOursIsOpen) {
   Handle lock(path_);
   ASSERT_EQ(lock.error(), 0);
-  Visitor refused = visitor();
+  OtherBoot refused = other_boot();
   EXPECT_EQ(refused.go_and_see(), EXDEV);
   EXPECT_EQ(shmutex_lock(lock), 0);
   lock.close();
-  Visitor admitted = visitor();
+  OtherBoot admitted = other_boot();
   EXPECT_EQ(admitted.go_and_see(), 0);
 }
 
 TEST_F(Worlds, OtherPidNamespaceIsRefusedWhileItLivesAndTakenOverAfter) {
   Child other = other_pid_namespace(true);
-  EXPECT_EQ(kit::inspect(path_).same_boot, 1u);
-  EXPECT_EQ(kit::inspect(path_).same_pid_namespace, 0u);
-  EXPECT_EQ(kit::inspect(path_).owner_tid, 0);
+  EXPECT_EQ(support::inspect(path_).same_boot, 1u);
+  EXPECT_EQ(support::inspect(path_).same_pid_namespace, 0u);
+  EXPECT_EQ(support::inspect(path_).owner_tid, 0);
   EXPECT_EQ(CALL(Handle(path_).error()), EXDEV);
   EXPECT_EQ(CALL(shmutex_unlink(path_.c_str(), 0)), EXDEV);
   progress_->go.raise();
@@ -183,8 +183,8 @@ TEST_F(Worlds, OursIsRefusedInAnotherPidNamespace) {
   });
   progress_->ready.wait();
   Child other([&] {
-    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
-    return kit::wait_for(kit::fork_running([&] {
+    CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+    return support::wait_for(support::fork_running([&] {
       CHILD_REQUIRE(Handle(path_).error() == EXDEV);
       CHILD_REQUIRE(Handle(path_, SHMUTEX_MUST_EXIST | SHMUTEX_ANY_ATTR).error() == EXDEV);
       return 0;
@@ -204,8 +204,8 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
     Handle buffer;
     CHILD_REQUIRE(inherited.error() == 0);
     CHILD_REQUIRE(buffer.attach(memory, sizeof memory) == 0);
-    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
-    const int status = kit::wait_for(kit::fork_running([&] {
+    CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+    const int status = support::wait_for(support::fork_running([&] {
       for (shmutex_t* const lock : {inherited.get(), buffer.get()}) {
         CHILD_REQUIRE(CALL(shmutex_lock(lock)) == EXDEV);
         CHILD_REQUIRE(CALL(shmutex_trylock(lock)) == EXDEV);
@@ -221,7 +221,7 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
       const Handle lock(fresh);
       CHILD_REQUIRE(lock.error() == 0);
       for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
-      CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
+      CHILD_REQUIRE(support::wait_for(support::fork_running([&] {
                       CHILD_REQUIRE(shmutex_lock(inherited) == EXDEV);
                       CHILD_REQUIRE(shmutex_lock(lock) == 0);
                       return 0;
@@ -242,8 +242,8 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
   Child child([&] {
     const Handle lock(path_);
     CHILD_REQUIRE(shmutex_lock(lock) == 0);
-    CHILD_REQUIRE(kit::enter_pid_namespace_with_children());
-    CHILD_REQUIRE(kit::wait_for(kit::fork_running([&] {
+    CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+    CHILD_REQUIRE(support::wait_for(support::fork_running([&] {
                     CHILD_REQUIRE(shmutex_is_owned(lock) == 0);
                     CHILD_REQUIRE(shmutex_unlock(lock) != 0);
                     return 0;
@@ -267,13 +267,13 @@ TEST_F(Worlds, ConcurrentTakeoverAfterADeathInsideTellsExactlyOne) {
 }
 
 TEST_F(Worlds, ConcurrentTakeoverWhileSomebodyLivesIsRefusedToAll) {
-  Visitor other = visitor();
+  OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   std::deque<Child> users;
   for (int i = 0; i < 24; ++i) users.emplace_back([&] { return Handle(path_).error(); });
   for (Child& user : users) EXPECT_EQ(user.wait(), EXDEV);
-  EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
-  EXPECT_EQ(kit::inspect(path_).state, static_cast<uint32_t>(SHMUTEX_STATE_HELD));
+  EXPECT_EQ(support::inspect(path_).same_boot, 0u);
+  EXPECT_EQ(support::inspect(path_).state, static_cast<uint32_t>(SHMUTEX_STATE_HELD));
   other.kill();
   users.clear();
   for (int i = 0; i < 24; ++i) {
@@ -296,10 +296,10 @@ TEST_F(Worlds, WorldsThatRaceForAFileNeverShareIt) {
   for (int round = 0; round < 5; ++round) {
     new (&*progress_) Progress;
     unlink(path_.c_str());
-    std::deque<Visitor> visitors;
+    std::deque<OtherBoot> others;
     std::deque<Child> ours;
     for (int i = 0; i < 4; ++i) {
-      visitors.push_back(visitor());
+      others.push_back(other_boot());
       ours.emplace_back([&] {
         progress_->go.wait();
         const Handle lock(path_);
@@ -311,13 +311,13 @@ TEST_F(Worlds, WorldsThatRaceForAFileNeverShareIt) {
       });
     }
     progress_->go.raise();
-    for (Visitor& each : visitors) each.go();
-    // Whoever got it stays. The visitors queue for the lock, too: the first answer of one that was admitted is his.
+    for (OtherBoot& each : others) each.go();
+    // Those that were admitted stay. The others queue for the lock, too: one that was admitted answers when it has acquired.
     support::wait_until([&] { return progress_->done == 4; });
     if (progress_->inside != 0) {
-      for (Visitor& each : visitors) EXPECT_EQ(each.result(), EXDEV);
+      for (OtherBoot& each : others) EXPECT_EQ(each.result(), EXDEV);
     } else {
-      EXPECT_EQ(kit::inspect(path_).same_boot, 0u);
+      EXPECT_EQ(support::inspect(path_).same_boot, 0u);
     }
     progress_->ready.raise();
     for (Child& child : ours) EXPECT_EQ(child.wait(), 0);

@@ -26,7 +26,7 @@ const Scenario files[] = {
     {.operation = close, .others = true},
     {.operation = remove},
     {.operation = remove, .start = nowhere, .ground = existing},
-    {.operation = remove, .start = nowhere, .ground = bereaved},
+    {.operation = remove, .start = nowhere, .ground = owner_died},
     {.operation = remove, .behind = 2},
     {.operation = remove, .behind = 1, .others = true},
     {.operation = remove, .kind = Kind::fair, .behind = 1},
@@ -35,7 +35,7 @@ const Scenario files[] = {
 
 const Scenario memory[] = {
     {.operation = initialise, .start = nowhere, .place = buffer},
-    {.operation = initialise, .start = nowhere, .place = buffer, .ground = bereaved},
+    {.operation = initialise, .start = nowhere, .place = buffer, .ground = owner_died},
     {.operation = open, .start = nowhere, .place = buffer},
     {.operation = open, .start = nowhere, .place = buffer, .behind = 2},
     {.operation = open, .start = nowhere, .place = buffer, .ground = existing, .behind = 1},

@@ -13,14 +13,14 @@ const Scenario alone[] = {
     {.operation = lock, .others = true},
     {.operation = trylock},
     {.operation = timedlock},
-    {.operation = lock, .ground = bereaved},
-    {.operation = trylock, .ground = bereaved},
+    {.operation = lock, .ground = owner_died},
+    {.operation = trylock, .ground = owner_died},
     {.operation = unlock, .start = inside},
     {.operation = unlock, .start = inside, .others = true},
-    {.operation = unlock, .start = inside, .ground = bereaved},
-    {.operation = consistent, .start = inside, .ground = bereaved},
+    {.operation = unlock, .start = inside, .ground = owner_died},
+    {.operation = consistent, .start = inside, .ground = owner_died},
     {.operation = poison, .start = inside},
-    {.operation = poison, .start = inside, .ground = bereaved},
+    {.operation = poison, .start = inside, .ground = owner_died},
 };
 
 const Scenario newcomers_arrive[] = {
@@ -29,7 +29,7 @@ const Scenario newcomers_arrive[] = {
     {.operation = lock, .behind = 2, .spins = true},
     {.operation = trylock, .behind = 2},
     {.operation = timedlock, .behind = 2},
-    {.operation = lock, .ground = bereaved, .behind = 2},
+    {.operation = lock, .ground = owner_died, .behind = 2},
     {.operation = lock, .behind = 2, .barger = true},
 };
 
@@ -39,9 +39,9 @@ const Scenario waiters_sleep[] = {
     {.operation = unlock, .start = inside, .behind = 1, .barger = true},
     {.operation = unlock, .start = inside, .behind = 3, .barger = true},
     {.operation = unlock, .start = inside, .behind = 2, .others = true},
-    {.operation = unlock, .start = inside, .ground = bereaved, .behind = 2},
-    {.operation = unlock, .start = inside, .ground = bereaved, .behind = 2, .barger = true},
-    {.operation = consistent, .start = inside, .ground = bereaved, .behind = 2},
+    {.operation = unlock, .start = inside, .ground = owner_died, .behind = 2},
+    {.operation = unlock, .start = inside, .ground = owner_died, .behind = 2, .barger = true},
+    {.operation = consistent, .start = inside, .ground = owner_died, .behind = 2},
     {.operation = poison, .start = inside, .behind = 2},
 };
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "hammer.h"
-#include "support/scene.h"
+#include "support/hang_report.h"
 #include "support/support.h"
 #include "tracee.h"
 
@@ -237,7 +237,7 @@ class Killer {
       for (const auto& phase : slot.phase) fputc(letters[static_cast<int>(phase.load())], stderr);
       fputc('\n', stderr);
     }
-    fputs(support::describe_scene().c_str(), stderr);
+    fputs(support::hang_report().c_str(), stderr);
   }
 
   bool let_all_finish() {
@@ -267,7 +267,7 @@ class Killer {
 
   // Each lock, by a process that comes afterwards. Returns how many are of no use.
   uint64_t check_locks() {
-    support::Child visitor([this] {
+    support::Child opener([this] {
       int bad = 0;
       for (int lock = 0; lock < lock_count; ++lock) {
         shmutex_t* const mutex = open_lock(board_, directory_.path(), lock);
@@ -278,7 +278,7 @@ class Killer {
       }
       return bad;
     });
-    return static_cast<uint64_t>(visitor.wait());
+    return static_cast<uint64_t>(opener.wait());
   }
 
   void report(double minutes, bool stuck, uint64_t wrong) {

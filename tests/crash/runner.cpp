@@ -8,7 +8,7 @@
 #include <sstream>
 #include <unordered_set>
 
-#include "play.h"
+#include "scenario_run.h"
 #include "supervisor.h"
 #include "tracee.h"
 
@@ -49,14 +49,14 @@ class PointCounter {
  public:
   explicit PointCounter(bool every) : every_(every) {}
 
-  bool counts(uint64_t pc, Play& play) {
+  bool counts(uint64_t pc, ScenarioRun& run) {
     if (every_) return true;
     const bool after_system_call = was_system_call_;
     was_system_call_ = is_system_call(pc);
     // What libc did is seen at the next instruction of the library.
-    if (!in_library(pc) && !play.is_baseline()) return after_system_call || was_system_call_;
-    const uint64_t list = fingerprint_of_robust_list(play.victim().pid);
-    std::string bytes = play.bytes();
+    if (!in_library(pc) && !run.is_baseline()) return after_system_call || was_system_call_;
+    const uint64_t list = fingerprint_of_robust_list(run.victim().pid);
+    std::string bytes = run.bytes();
     const bool changed = list != list_ || bytes != bytes_;
     list_ = list;
     bytes_ = std::move(bytes);
@@ -75,7 +75,7 @@ class PointCounter {
 class Runner {
  public:
   Runner(const Scenario& scenario, Thoroughness thoroughness)
-      : scenario_(scenario), thoroughness_(thoroughness), one_processor_(!scenario.spins), play_(scenario) {}
+      : scenario_(scenario), thoroughness_(thoroughness), one_processor_(!scenario.spins), run_(scenario) {}
 
   Tally run() {
     if (thoroughness_.every_instruction) {
@@ -117,17 +117,17 @@ class Runner {
     constexpr int tries = 20;
     for (int i = 0; i < tries && hangs_ < most_hangs; ++i) {
       try {
-        play_.begin();
+        run_.begin();
         const bool found = step_to(target);
         if (found) finish(target);
-        play_.end();
+        run_.end();
         if (found) return true;
         if (slept_as_it_should_ && (target == nowhere || target > longest_)) return false;
       } catch (const Hang& hang) {
         ++tally_.stuck;
         ++hangs_;
         tell(target, hang.what());
-        play_.end();
+        run_.end();
       }
     }
     return false;
@@ -137,30 +137,30 @@ class Runner {
     // With a barger there are few points, and they are the ones that others got wrong.
     PointCounter counter(thoroughness_.every_instruction || scenario_.barger);
     uint64_t count = 0;
-    place_ = program_counter(play_.victim().pid);
+    place_ = program_counter(run_.victim().pid);
     asleep_ = returned_ = false;
     bool counts = true;
     // The way to its sleep is killed in the other rows; it would use the time up.
-    slept_as_it_should_ = scenario_.operation != Operation::time_out || play_.run_to_sleep();
+    slept_as_it_should_ = scenario_.operation != Operation::time_out || run_.run_to_sleep();
     if (!slept_as_it_should_) return false;
     for (;;) {
       if (counts && is_point() && reaches(target, count)) return true;
       if (returned_) return false;
       asleep_ = false;
-      switch (play_.step()) {
+      switch (run_.step()) {
         case Step::stepped:
-          place_ = program_counter(play_.victim().pid);
-          counts = counter.counts(place_, play_);
+          place_ = program_counter(run_.victim().pid);
+          counts = counter.counts(place_, run_);
           break;
         case Step::blocked:
           asleep_ = true;
-          play_.let_join();
+          run_.let_join();
           if (is_point() && reaches(target, count)) return true;
           counts = false;
-          play_.wake_victim();
+          run_.wake_victim();
           break;
         case Step::returned: returned_ = counts = true; break;
-        case Step::ended: throw Hang("the victim ended by itself\n" + play_.describe());
+        case Step::ended: throw Hang("the victim ended by itself\n" + run_.describe());
       }
     }
   }
@@ -170,14 +170,14 @@ class Runner {
     return count == target;
   }
 
-  bool is_point() { return !scenario_.barger || play_.look().is_free(); }
+  bool is_point() { return !scenario_.barger || run_.look().is_free(); }
 
   void finish(uint64_t target) {
     points_.insert(asleep_ ? 0 : place_);
     ++tally_.kills;
-    const std::string complaint = play_.kill_and_judge(returned_);
+    const std::string complaint = run_.kill_and_judge(returned_);
     if (complaint.empty()) return;
-    ++(play_.is_stuck() ? tally_.stuck : tally_.wrong);
+    ++(run_.is_stuck() ? tally_.stuck : tally_.wrong);
     tell(target, complaint);
   }
 
@@ -185,15 +185,15 @@ class Runner {
     if (tally_.findings.size() >= findings_told) return;
     std::ostringstream out;
     out << name_of(scenario_) << ", kill point " << target << (returned_ ? " (returned)" : "") << ": " << complaint
-        << "\n  at " << (asleep_ ? "asleep, " : "") << describe(place_) << "\n  lock: " << play_.inspect()
-        << "\n  told before: " << play_.story();
+        << "\n  at " << (asleep_ ? "asleep, " : "") << describe(place_) << "\n  lock: " << run_.inspect()
+        << "\n  told before: " << run_.story();
     tally_.findings.push_back(out.str());
   }
 
   const Scenario scenario_;
   const Thoroughness thoroughness_;
   const OneProcessor one_processor_;
-  Play play_;
+  ScenarioRun run_;
   Tally tally_;
   std::unordered_set<uint64_t> points_;
   uint64_t place_ = 0;

@@ -32,10 +32,10 @@ enum class Start {
 };
 
 enum class Ground {
-  fresh,     // the first who comes creates the lock
-  existing,  // it is there
-  stale,     // it is there, and its PID namespace is gone with an owner inside
-  bereaved   // it is there, and its last owner died inside
+  fresh,      // the first who comes creates the lock
+  existing,   // it is there
+  stale,      // it is there, and its PID namespace is gone with an owner inside
+  owner_died  // it is there, and its last owner died inside
 };
 
 struct Scenario {

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <system_error>
 
-#include "support/scene.h"
+#include "support/hang_report.h"
 #include "tracee.h"
 
 namespace crash {

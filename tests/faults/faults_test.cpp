@@ -15,7 +15,7 @@
 
 #include "hostile/footprint.h"
 #include "injector.h"
-#include "kit/killing.h"
+#include "support/killing.h"
 #include "support/support.h"
 #include "system_calls.h"
 
@@ -148,7 +148,7 @@ int one_round(const Operation& operation, int k, int error) {
            const support::TempDir dir;
            const std::string path = dir / "lock";
            const bool first_use = operation.process == Process::first_use;
-           if (operation.files == Files::named && !kit::forbid_unnamed_files()) return 70;
+           if (operation.files == Files::named && !support::forbid_unnamed_files()) return 70;
            if (first_use) Child([&] { return operation.prepare(path), 0; }).wait();
            Injector injector(file_calls);
            if (!first_use) {

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "hostile/footprint.h"
-#include "kit/namespaces.h"
+#include "support/namespaces.h"
 #include "support/support.h"
 
 namespace {
@@ -59,7 +59,7 @@ TEST(FirstUse, WithoutProcIsAnErrorAndLeaksNothing) {
   const support::TempDir dir;
   Child child([&] {
     footprint::Watch watch;  // measures through the /proc that was
-    REQUIRE(kit::enter_mount_namespace() && kit::mount_new("tmpfs", "/proc"));
+    REQUIRE(support::enter_mount_namespace() && support::mount_new("tmpfs", "/proc"));
     for (int i = 0; i < 100; ++i) REQUIRE(open_once(dir / "lock") == ENOSYS);
     REQUIRE(!watch.grown_by_more_than(1, static_cast<size_t>(sysconf(_SC_PAGESIZE))));
     REQUIRE(umount("/proc") == 0);
@@ -73,7 +73,7 @@ TEST(FirstUse, WithoutBootIdIsAnErrorAndLeaksNothing) {
   const support::TempDir dir;
   Child child([&] {
     const char* const boot_id = "/proc/sys/kernel/random/boot_id";
-    REQUIRE(kit::enter_mount_namespace() && kit::mount_over("/dev/null", boot_id));
+    REQUIRE(support::enter_mount_namespace() && support::mount_over("/dev/null", boot_id));
     if (fails_with(ENOSYS, dir / "lock") != 0) return 1;
     REQUIRE(umount(boot_id) == 0);
     return open_once(dir / "lock");

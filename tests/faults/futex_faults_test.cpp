@@ -47,9 +47,9 @@ bool works(shmutex_t* m) {
 }
 
 // A lock, and others who hold it and wait for it.
-class Scene {
+class Scenario {
  public:
-  explicit Scene(unsigned attributes) {
+  explicit Scenario(unsigned attributes) {
     if (shmutex_open(&m_, (dir_ / "lock").c_str(), attributes, 0) != 0) _exit(200);
   }
 
@@ -104,8 +104,8 @@ void arm(Injector& injector, const Fault& fault) {
 }
 
 // The status of a victim whose wait met a fault: what the call returned, or what is wrong besides.
-int after_the_wait(Scene& scene, int result) {
-  if (result == 0 && shmutex_unlock(scene.lock()) != 0) return does_not_work;
+int after_the_wait(Scenario& scenario, int result) {
+  if (result == 0 && shmutex_unlock(scenario.lock()) != 0) return does_not_work;
   return list_is_clean() ? result : not_clean;
 }
 
@@ -114,26 +114,26 @@ int wait_with(unsigned attributes, const Fault& fault, int64_t timeout_ns, bool 
               bool second_in_line = false) {
   injected_in_all += fault.times;
   return Child([&] {
-           Scene scene(attributes);
-           Child owner = scene.owner();
+           Scenario scenario(attributes);
+           Child owner = scenario.owner();
            std::unique_ptr<Child> head;
-           if (second_in_line) head = std::make_unique<Child>(scene.waiter());
+           if (second_in_line) head = std::make_unique<Child>(scenario.waiter());
            Injector injector({SYS_futex});
            arm(injector, fault);
            std::thread release([&] {
              if (!owner_lets_go) return;
              support::wait_until([&] { return injector.injected() == fault.times; });
-             scene.owner_may_go();
+             scenario.owner_may_go();
            });
-           const int result = shmutex_timedlock(scene.lock(), timeout_ns);
+           const int result = shmutex_timedlock(scenario.lock(), timeout_ns);
            const int injected = injector.injected();
            injector.disarm();
            release.join();
-           const int status = after_the_wait(scene, result);
-           scene.owner_may_go();
+           const int status = after_the_wait(scenario, result);
+           scenario.owner_may_go();
            if (owner.wait() != 0 || (head != nullptr && head->wait() != 0)) return others_failed;
            if (injected == 0) return none_injected;
-           return works(scene.lock()) && shmutex_close(scene.lock()) == 0 ? status : does_not_work;
+           return works(scenario.lock()) && shmutex_close(scenario.lock()) == 0 ? status : does_not_work;
          })
       .wait();
 }
@@ -142,20 +142,20 @@ int wait_with(unsigned attributes, const Fault& fault, int64_t timeout_ns, bool 
 int release_with(unsigned attributes, const Fault& fault, uint64_t mask = operation_mask) {
   injected_in_all += fault.times;
   return Child([&] {
-           Scene scene(attributes);
-           if (shmutex_lock(scene.lock()) != 0) return 200;
-           Child waiter = scene.waiter(attributes == SHMUTEX_FAIR ? support::second / 2 : -1);
+           Scenario scenario(attributes);
+           if (shmutex_lock(scenario.lock()) != 0) return 200;
+           Child waiter = scenario.waiter(attributes == SHMUTEX_FAIR ? support::second / 2 : -1);
            Injector injector({SYS_futex});
            injector.answer(SYS_futex, mask, static_cast<uint64_t>(fault.operation) & mask, fault.error, 0, fault.times);
-           const int result = shmutex_unlock(scene.lock());
+           const int result = shmutex_unlock(scenario.lock());
            const int injected = injector.injected();
            injector.disarm();
            if (injected == 0) return none_injected;
-           if (shmutex_is_owned(scene.lock()) != 0 || !list_is_clean()) return not_clean;
+           if (shmutex_is_owned(scenario.lock()) != 0 || !list_is_clean()) return not_clean;
            // The kernel will not wake a fair lock's waiter for us: he finds out when his time is up.
            const int waited = waiter.wait();
            if (waited != 0 && !(attributes == SHMUTEX_FAIR && waited == ETIMEDOUT)) return others_failed;
-           return works(scene.lock()) && shmutex_close(scene.lock()) == 0 ? result : does_not_work;
+           return works(scenario.lock()) && shmutex_close(scenario.lock()) == 0 ? result : does_not_work;
          })
       .wait();
 }
@@ -187,32 +187,32 @@ TEST(PlainWait, IsNotFooledBySpuriousReturns) {
 TEST(PlainWake, OfTheNextInLineFails) {
   for (const int error : {ENOSYS, EFAULT, EPERM}) {
     const int status = Child([&] {
-                         Scene scene(0);
-                         Child owner = scene.owner();
+                         Scenario scenario(0);
+                         Child owner = scenario.owner();
                          Shared<Flag> injecting;
                          Child head([&] {
                            Injector injector({SYS_futex});
                            arm(injector, {FUTEX_WAKE, error, 1000});
                            injecting->raise();
-                           const int result = shmutex_lock(scene.lock());
+                           const int result = shmutex_lock(scenario.lock());
                            const int injected = injector.injected();
                            injector.disarm();
                            if (injected == 0) return none_injected;
-                           return after_the_wait(scene, result);
+                           return after_the_wait(scenario, result);
                          });
                          injecting->wait();
                          support::wait_until([&] {
                            shmutex_info_t info{};
                            info.size = sizeof info;
-                           return shmutex_info(scene.lock(), &info) == 0 && info.waiters == 1;
+                           return shmutex_info(scenario.lock(), &info) == 0 && info.waiters == 1;
                          });
-                         Child second = scene.waiter();
-                         scene.owner_may_go();
+                         Child second = scenario.waiter();
+                         scenario.owner_may_go();
                          if (owner.wait() != 0) return others_failed;
                          const int status_of_head = head.wait();
                          if (status_of_head != 0) return status_of_head;
                          if (second.wait() != 0) return others_failed;
-                         return works(scene.lock()) ? 0 : does_not_work;
+                         return works(scenario.lock()) ? 0 : does_not_work;
                        }).wait();
     EXPECT_EQ(0, status) << strerror(error);
   }
@@ -259,16 +259,16 @@ TEST(FairWait, OutlivesForgedOwners) {
 TEST(FairTry, EndsWithTheError) {
   for (const int error : {ENOSYS, EFAULT, ENOMEM, EACCES}) {
     const int status = Child([&] {
-                         Scene scene(SHMUTEX_FAIR);
-                         Child owner = scene.owner();
+                         Scenario scenario(SHMUTEX_FAIR);
+                         Child owner = scenario.owner();
                          Injector injector({SYS_futex});
                          arm(injector, {FUTEX_TRYLOCK_PI, error});
-                         const int result = shmutex_trylock(scene.lock());
+                         const int result = shmutex_trylock(scenario.lock());
                          injector.disarm();
                          if (!list_is_clean()) return not_clean;
-                         scene.owner_may_go();
+                         scenario.owner_may_go();
                          if (owner.wait() != 0) return others_failed;
-                         return works(scene.lock()) ? result : does_not_work;
+                         return works(scenario.lock()) ? result : does_not_work;
                        }).wait();
     EXPECT_EQ(error, status) << strerror(error);
   }
@@ -288,16 +288,16 @@ TEST(FairRelease, IsTriedAgainWhenTheKernelSaysSo) {
 // What a dead owner left goes on to the next owner also where the kernel does not hand it over.
 TEST(FairRelease, ThatFailsKeepsTheNewsOfADeath) {
   const int status = Child([] {
-                       Scene scene(SHMUTEX_FAIR);
-                       scene.owner().kill_and_wait();
-                       if (shmutex_lock(scene.lock()) != EOWNERDEAD) return 1;
+                       Scenario scenario(SHMUTEX_FAIR);
+                       scenario.owner().kill_and_wait();
+                       if (shmutex_lock(scenario.lock()) != EOWNERDEAD) return 1;
                        Injector injector({SYS_futex});
                        arm(injector, {FUTEX_UNLOCK_PI, EFAULT});
-                       if (shmutex_unlock(scene.lock()) != EFAULT || injector.injected() != 1) return none_injected;
+                       if (shmutex_unlock(scenario.lock()) != EFAULT || injector.injected() != 1) return none_injected;
                        injector.disarm();
                        if (!list_is_clean()) return not_clean;
-                       if (shmutex_lock(scene.lock()) != EOWNERDEAD) return 2;
-                       return shmutex_unlock(scene.lock()) == 0 && works(scene.lock()) ? 0 : does_not_work;
+                       if (shmutex_lock(scenario.lock()) != EOWNERDEAD) return 2;
+                       return shmutex_unlock(scenario.lock()) == 0 && works(scenario.lock()) ? 0 : does_not_work;
                      }).wait();
   EXPECT_EQ(0, status);
 }

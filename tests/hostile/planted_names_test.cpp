@@ -16,7 +16,7 @@
 #include <string>
 
 #include "footprint.h"
-#include "kit/killing.h"
+#include "support/killing.h"
 #include "support/support.h"
 
 namespace {
@@ -84,7 +84,7 @@ class PlantedNames : public testing::TestWithParam<Planted> {
   // Opens the lock as the user, often, and looks for leaks. Returns what open returned; 200: something is wrong.
   int open_as(uid_t user) const {
     return Child([&] {
-             if (!become(user) || !kit::forbid_unnamed_files()) return 200;
+             if (!become(user) || !support::forbid_unnamed_files()) return 200;
              shmutex_t* m = nullptr;
              const int result = shmutex_open(&m, lock_.c_str(), 0, 0666);
              if (result == 0) return shmutex_lock(m) == 0 && shmutex_unlock(m) == 0 && shmutex_close(m) == 0 ? 0 : 200;

@@ -6,7 +6,7 @@
 #include <sys/signal.h>
 #include <unistd.h>
 
-#include "support/scene.h"
+#include "support/hang_report.h"
 #include "support/support.h"
 
 namespace {
@@ -21,8 +21,8 @@ void on_alarm(int) {
   // What follows is not for signal handlers, and may hang in turn; then the next alarm ends it.
   signal(SIGALRM, SIG_DFL);
   alarm(10);
-  const std::string scene = support::describe_scene();
-  (void)!write(STDERR_FILENO, scene.data(), scene.size());
+  const std::string report = support::hang_report();
+  (void)!write(STDERR_FILENO, report.data(), report.size());
   abort();
 }
 

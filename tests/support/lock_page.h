@@ -1,0 +1,35 @@
+// Lock files as bytes, to be forged: made by another boot, version or machine, or left by somebody who was killed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "mutex/layout.h"
+#include "object/header.h"
+#include "sync/robust_word.h"
+
+namespace support {
+
+// A lock file of this process's world, free and without attributes, to be edited before it is written.
+struct LockPage {
+  LockPage();
+  explicit LockPage(const std::string& path);  // what is in that file now
+
+  shmutex::Header header;
+  shmutex::SharedLine line{};
+  uint64_t file_size;
+
+  LockPage& of_another_boot();
+  LockPage& of_another_pid_namespace();
+  LockPage& with_page_size(uint32_t size);  // of the machine that it was made on
+  LockPage& seal();                         // the checksum, after the header was edited
+
+  std::string bytes() const;
+  void write(const std::string& path) const;  // over an existing file, or as a new one
+};
+
+// A TID that no thread has.
+uint32_t dead_tid();
+
+}  // namespace support
