@@ -20,6 +20,12 @@ struct Record {
 
 // Only a pointer lives in the static TLS block, which is small when a library is loaded late.
 __thread Record* record __attribute__((tls_model("initial-exec"))) = nullptr;
+__thread uint8_t rounds_of_the_end __attribute__((tls_model("initial-exec"))) = 0;
+
+// The destructor of the thread's record. The destructors of other keys may run after it in the same round, and may fail
+// or ask for the text: so the record stays for one round more, and what fails after that begins another. (libc goes on for
+// PTHREAD_DESTRUCTOR_ITERATIONS rounds while there are new values; what fails behind this key in the last one is lost memory.)
+void end_record(void* value);
 
 // The key whose destructor frees a thread's record, plus one; 0: not made yet. Not pthread_once(): it aborts the process
 // where a sandbox refuses futexes.
@@ -29,7 +35,7 @@ bool make_key(pthread_key_t& key) {
   uint32_t made = __atomic_load_n(&key_plus_one, __ATOMIC_ACQUIRE);
   if (made == 0) {
     pthread_key_t fresh = 0;
-    if (pthread_key_create(&fresh, free) != 0) return false;
+    if (pthread_key_create(&fresh, end_record) != 0) return false;
     if (__atomic_compare_exchange_n(&key_plus_one, &made, fresh + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
       made = fresh + 1;
     } else {
@@ -38,6 +44,13 @@ bool make_key(pthread_key_t& key) {
   }
   key = made - 1;
   return true;
+}
+
+void end_record(void* value) {
+  pthread_key_t key = 0;
+  if (++rounds_of_the_end == 1 && make_key(key) && pthread_setspecific(key, value) == 0) return;
+  if (record == value) record = nullptr;
+  free(value);
 }
 
 Record* own_record() {
