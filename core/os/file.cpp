@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #include "os/clock.h"
@@ -22,18 +23,20 @@ constexpr int64_t f2fs_magic = 0xF2F52010;
 constexpr int64_t tmpfs_magic = 0x01021994;
 constexpr int64_t overlayfs_magic = 0x794C7630;
 
-int retried_open(const char* path, int flags, unsigned mode) {
-  long fd = 0;
-  do {
-    fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), flags | O_CLOEXEC, static_cast<long>(mode));
-  } while (fd == -EINTR);
-  return static_cast<int>(fd);
-}
+constexpr long first_other = 3;  // the lowest descriptor that is no standard stream
+
+bool is_standard(long fd) { return fd >= 0 && fd < first_other; }
 
 int adopt(int fd, Descriptor& out) {
   if (fd < 0) return fd;
   out.reset(fd);
   return 0;
+}
+
+// Whether this process may write up to that byte (RLIMIT_FSIZE). Asked first: the kernel would send SIGXFSZ as well.
+bool may_write_up_to(uint64_t end) {
+  struct rlimit limit {};
+  return raw_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, as_arg(&limit)) != 0 || end <= limit.rlim_cur;
 }
 
 // The directory part of a path, into a buffer.
@@ -58,13 +61,44 @@ struct flock lock_description(off_t byte, OfdLock kind) {
 
 }  // namespace
 
+StandardStreamsOccupied::StandardStreamsOccupied() {
+  for (int i = 0; i < first_other; ++i) {
+    if (raw_syscall(SYS_fcntl, i, F_GETFD) != -EBADF) continue;
+    const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg("/"), O_PATH | O_CLOEXEC);
+    if (is_standard(fd)) {
+      occupied_[fd] = true;
+    } else if (fd >= 0) {
+      raw_syscall(SYS_close, fd);
+    }
+  }
+}
+
+StandardStreamsOccupied::~StandardStreamsOccupied() {
+  for (int i = 0; i < first_other; ++i) {
+    if (occupied_[i]) raw_syscall(SYS_close, i);
+  }
+}
+
+int open_descriptor(const char* path, int flags, unsigned mode) {
+  const StandardStreamsOccupied guard;
+  long fd = 0;
+  do {
+    fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), flags | O_CLOEXEC, static_cast<long>(mode));
+  } while (fd == -EINTR);
+  if (!is_standard(fd)) return static_cast<int>(fd);
+  // Another thread has closed it meanwhile.
+  const long moved = raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, first_other);
+  raw_syscall(SYS_close, fd);
+  return static_cast<int>(moved);
+}
+
 void Descriptor::reset(int fd) {
   if (fd_ >= 0) raw_syscall(SYS_close, fd_);
   fd_ = fd;
 }
 
 int open_existing(const char* path, bool writable, Descriptor& out) {
-  return adopt(retried_open(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0), out);
+  return adopt(open_descriptor(path, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0), out);
 }
 
 int status(int fd, struct stat& out) { return static_cast<int>(raw_syscall(SYS_fstat, fd, as_arg(&out))); }
@@ -111,6 +145,7 @@ int read_at(int fd, void* buffer, size_t size, off_t offset) {
 }
 
 int write_at(int fd, const void* buffer, size_t size, off_t offset) {
+  if (!may_write_up_to(static_cast<uint64_t>(offset) + size)) return -EFBIG;
   const long done = raw_syscall(SYS_pwrite64, fd, as_arg(buffer), static_cast<long>(size), offset);
   if (done < 0) return static_cast<int>(done);
   return static_cast<size_t>(done) == size ? 0 : -ENOSPC;
@@ -119,6 +154,7 @@ int write_at(int fd, const void* buffer, size_t size, off_t offset) {
 int flush(int fd) { return static_cast<int>(raw_syscall(SYS_fdatasync, fd)); }
 
 int reserve(int fd, size_t size) {
+  if (!may_write_up_to(size)) return -EFBIG;
   long error = 0;
   do {
     error = raw_syscall(SYS_fallocate, fd, 0, 0, static_cast<long>(size));
@@ -126,27 +162,31 @@ int reserve(int fd, size_t size) {
   return error == -EOPNOTSUPP ? 0 : static_cast<int>(error);
 }
 
-int set_size(int fd, size_t size) { return static_cast<int>(raw_syscall(SYS_ftruncate, fd, static_cast<long>(size))); }
+int set_size(int fd, size_t size) {
+  if (!may_write_up_to(size)) return -EFBIG;
+  return static_cast<int>(raw_syscall(SYS_ftruncate, fd, static_cast<long>(size)));
+}
 
 int set_mode(int fd, unsigned mode) { return static_cast<int>(raw_syscall(SYS_fchmod, fd, static_cast<long>(mode))); }
 
 int open_unnamed(const char* path, Descriptor& out) {
   char directory[4096];
   if (!directory_of(path, directory, sizeof directory)) return -ENAMETOOLONG;
-  const int fd = retried_open(directory, O_TMPFILE | O_RDWR, 0600);
+  const int fd = open_descriptor(directory, O_TMPFILE | O_RDWR, 0600);
   // Kernels and file systems that do not know O_TMPFILE see an attempt to open a directory for writing.
   if (fd == -EISDIR || fd == -EINVAL) return -EOPNOTSUPP;
   return adopt(fd, out);
 }
 
 int open_exclusively(const char* path, Descriptor& out) {
-  return adopt(retried_open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0600), out);
+  return adopt(open_descriptor(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0600), out);
 }
 
 int give_name(int fd, const char* path) {
-  // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10.
-  char self[32];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10. Not /proc/self: that is the main thread, which may have
+  // ended, or have another table of descriptors.
+  char self[40];
+  snprintf(self, sizeof self, "/proc/thread-self/fd/%d", fd);
   const long error = raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW);
   struct stat status {};
   const bool no_proc =

@@ -32,6 +32,22 @@ class Descriptor {
   int fd_ = -1;
 };
 
+// Keeps those of the descriptors 0, 1 and 2 that are closed occupied while it lives, by what can be neither read nor
+// written: so a file that is opened meanwhile is never taken for a standard stream.
+class StandardStreamsOccupied {
+ public:
+  StandardStreamsOccupied();
+  ~StandardStreamsOccupied();
+  StandardStreamsOccupied(const StandardStreamsOccupied&) = delete;
+  StandardStreamsOccupied& operator=(const StandardStreamsOccupied&) = delete;
+
+ private:
+  bool occupied_[3] = {};
+};
+
+// openat(2), close-on-exec, never 0, 1 or 2; the descriptor or -errno.
+int open_descriptor(const char* path, int flags, unsigned mode = 0);
+
 // The last component is not followed if it is a symbolic link; opening never blocks and never makes a terminal ours.
 int open_existing(const char* path, bool writable, Descriptor& out);
 int status(int fd, struct stat& out);
@@ -43,11 +59,13 @@ int file_system_type(int fd, int64_t& type);
 int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
 bool is_supported(int64_t type);
 
-int read_at(int fd, void* buffer, size_t size, off_t offset);         // -EIO when shorter
+int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
+int flush(int fd);                                             // to the disk, if there is one
+// These say -EFBIG where RLIMIT_FSIZE would have the kernel send SIGXFSZ, too.
 int write_at(int fd, const void* buffer, size_t size, off_t offset);  // -ENOSPC when cut short
-int flush(int fd);                                                    // to the disk, if there is one
 int reserve(int fd, size_t size);  // disk space; 0 where the file system knows no such thing
 int set_size(int fd, size_t size);
+
 int set_mode(int fd, unsigned mode);
 
 // A file without a name in the directory of path; -EOPNOTSUPP where the file system has none.

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/syscall.h"
 
 namespace shmutex {
@@ -69,7 +70,7 @@ struct ThreadStatus {
 
 bool read_status(const char* path, ThreadStatus& out) {
   if (!proc_is_ours()) return false;
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg(path), O_RDONLY | O_CLOEXEC);
+  const long fd = file::open_descriptor(path, O_RDONLY);
   if (fd < 0) return false;
   char text[512];
   const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text - 1);

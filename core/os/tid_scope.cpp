@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "os/file.h"
 #include "os/syscall.h"
 
 namespace shmutex {
@@ -16,7 +17,7 @@ int hex_digit(char c) {
 }
 
 int read_boot_id(uint8_t (&boot_id)[16]) {
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, as_arg("/proc/sys/kernel/random/boot_id"), O_RDONLY | O_CLOEXEC);
+  const long fd = file::open_descriptor("/proc/sys/kernel/random/boot_id", O_RDONLY);
   if (fd < 0) return fd == -EMFILE || fd == -ENFILE ? static_cast<int>(-fd) : ENOSYS;
   char text[64];
   const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text);
@@ -41,7 +42,8 @@ int read_tid_scope(TidScope& tid_scope) {
 
 int read_pid_namespace(TidScope& tid_scope) {
   struct stat status {};
-  if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
+  // Not /proc/self: the main thread may have ended.
+  if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/thread-self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
   tid_scope.pid_namespace = status.st_ino;
   return 0;
 }

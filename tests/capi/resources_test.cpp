@@ -12,6 +12,7 @@
 
 #include "hostile/footprint.h"
 #include "support/calls.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
@@ -195,6 +196,29 @@ TEST_F(Resources, EveryAmountOfAddressSpaceGivesALockOrAnError) {
     return 0;
   });
   EXPECT_EQ(child.wait(), 0);
+}
+
+// The kernel would send SIGXFSZ as well, which nobody expects of an open.
+TEST_F(Resources, EveryLimitOnFileSizesGivesALockOrEfbigAndNoSignal) {
+  warm_up();
+  const std::string stale = directory_ / "stale";
+  for (const rlim_t limit : {rlim_t{0}, rlim_t{1}, rlim_t{4095}, rlim_t{4096}, RLIM_INFINITY}) {
+    Child child([&] {
+      support::LockPage().of_another_boot().write(stale);
+      const rlimit limits{limit, RLIM_INFINITY};
+      CHILD_REQUIRE(setrlimit(RLIMIT_FSIZE, &limits) == 0);
+      const int expected = limit < 4096 ? EFBIG : 0;
+      CHILD_REQUIRE(Handle(path_).error() == expected);
+      CHILD_REQUIRE((support::inode_of(path_) == 0) == (limit < 4096));
+      CHILD_REQUIRE(Handle(stale).error() == expected);
+      // What exists needs no write.
+      const Handle existing(directory_ / "first");
+      CHILD_REQUIRE(existing.error() == 0 && shmutex_lock(existing) == 0);
+      return 0;
+    });
+    EXPECT_EQ(child.wait(), 0) << limit;
+    unlink(path_.c_str());
+  }
 }
 
 TEST_F(Resources, FirstUseWithoutMemoryIsAnErrorAndTheNextOneWorks) {
