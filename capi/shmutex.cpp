@@ -218,6 +218,15 @@ const char* shmutex_error_detail(void) {
   return shmutex::failure_text();
 }
 
+const char* shmutex_error_reason(void) { return shmutex::failure_reason(); }
+
+const char* shmutex_error_fact(void) {
+  const KeepErrno keep;
+  return shmutex::failure_fact();
+}
+
+const char* shmutex_error_advice(void) { return shmutex::failure_advice(); }
+
 #define SHMUTEX_STRING_(x) #x
 #define SHMUTEX_STRING(x) SHMUTEX_STRING_(x)
 

@@ -222,7 +222,7 @@ int open_or_create(Lock*& out, const char* path, const OpenRequest& request) {
   Descriptor fd;
   int error = open_by_name(path, fd);
   if (error == -ENOENT) {
-    if (request.must_exist) return fail(ENOENT, Reason::missing, path, 1);
+    if (request.must_exist) return fail(ENOENT, Reason::must_exist, path);
     error = file_format::create(path, request.attributes, request.mode, fd);
     if (error == EEXIST) {
       // A name, but none to open: a link that leads nowhere was planted, or somebody creates and removes.

@@ -39,7 +39,7 @@ int learn_tid_scope() {
   TidScope found{};
   const bool forked = tid_scope_generation != 0;
   if (const int error = forked ? look_again(found, tid_scope_pid) : read_tid_scope(found); error != 0) {
-    return fail(error, error == ENOSYS ? Reason::no_proc : Reason::kernel, nullptr, static_cast<uint64_t>(error));
+    return error == ENOSYS ? fail(error, Reason::no_proc) : fail_by_kernel(-error, nullptr);
   }
   if (forked && !same_tid_scope(found, tid_scope) && registry::any_open()) migrated = true;
   tid_scope = found;

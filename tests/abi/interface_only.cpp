@@ -29,4 +29,7 @@ int shmutex_info(const shmutex_t*, shmutex_info_t*) { return 0; }
 int shmutex_inspect(const char*, shmutex_info_t*) { return 0; }
 const char* shmutex_strerror(int) { return ""; }
 const char* shmutex_error_detail(void) { return ""; }
+const char* shmutex_error_reason(void) { return ""; }
+const char* shmutex_error_fact(void) { return ""; }
+const char* shmutex_error_advice(void) { return ""; }
 const char* shmutex_version(void) { return ""; }

@@ -132,7 +132,7 @@ TEST_F(Details, OfPoisonedAndRemovedLocks) {
   EXPECT_TRUE(detail_has({path_, "poisoned", "shmutex_unlink()"}));
   ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
   EXPECT_EQ(shmutex_lock(lock), EIDRM);
-  EXPECT_TRUE(detail_has({path_, "removed", "open the lock anew"}));
+  EXPECT_TRUE(detail_has({path_, "removed", "open the lock again"}));
 }
 
 TEST_F(Details, OfTooManyLocksNamesTheOneThatWasRefused) {

@@ -70,11 +70,15 @@ static void check_buffer_lock(void) {
 
 static void check_words(void) {
   char expected[64];
+  char sentences[1200];
   snprintf(expected, sizeof expected, "%d.%d.%d", SHMUTEX_VERSION_MAJOR, SHMUTEX_VERSION_MINOR, SHMUTEX_VERSION_PATCH);
   CHECK(strcmp(shmutex_version(), expected) == 0);
   CHECK(strlen(shmutex_strerror(EOWNERDEAD)) > 0);
   CHECK(shmutex_lock(NULL) == EINVAL);
   CHECK(strlen(shmutex_error_detail()) > 0);
+  CHECK(strcmp(shmutex_error_reason(), "null_argument") == 0);
+  snprintf(sentences, sizeof sentences, "%s %s", shmutex_error_fact(), shmutex_error_advice());
+  CHECK(strcmp(shmutex_error_detail(), sentences) == 0);
 }
 
 int main(void) {

@@ -13,6 +13,9 @@ done
 for constant in $(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include/shmutex/shmutex.h" | cut -d' ' -f1); do
   grep -rqF "$constant" "$man/man3" || fail "no page tells of $constant"
 done
+for reason in $(sed -n 's/^REASON(\([a-z_]*\),.*/\1/p' "$SOURCE/core/error/reasons.inc"); do
+  grep -qx "\.B $reason" "$man/man3/shmutex_error_reason.3" || fail "shmutex_error_reason(3) does not tell of $reason"
+done
 
 command -v groff > /dev/null || exit 77
 for page in "$man"/man3/*shmutex*.3 "$man"/man7/shmutex.7; do

@@ -205,7 +205,7 @@ else
   function cases.test_guard_raises()
     local m = open()
     support.fork_holder(m)
-    unit.assertErrorMsgContains("not to be had in time", m.guard, m, 0.01)
+    unit.assertErrorMsgContains("timed out", m.guard, m, 0.01)
     unit.assertIs(m:owned(), false)
     support.die_inside(open({}, "other"))
     local other = open({}, "other")

@@ -122,7 +122,7 @@ function cases.test_messages_speak_lua()
   support.die_inside(m)
   assert_advice("EOWNERDEAD", "Open the lock with a recover function, which repairs it.", m:lock())
   local poisoning = open { recover = function() return false end }
-  assert_advice("ENOTRECOVERABLE", "remove the lock with shmutex.unlink(), and open it anew.", poisoning:lock())
+  assert_advice("ENOTRECOVERABLE", "remove the lock with shmutex.unlink(), and open it again.", poisoning:lock())
   local passed, message = pcall(m.guard, m)
   unit.assertIs(passed, false)
   support.assert_in_lua(message)

@@ -127,22 +127,22 @@ _PYTHON_WORDS = (
         "Make one with from_buffer(init=True), or with init=None where the memory is all zeros.",
     ),
     (
-        "Make it anew with shmutex_init() when nobody uses it.",
-        "Make it anew with from_buffer(init=True) when nobody uses it.",
+        "Make it again with shmutex_init() when nothing uses it.",
+        "Make it again with from_buffer(init=True) when nothing uses it.",
     ),
     (
-        "remove the lock with shmutex_unlink() (memory: shmutex_init()), and open it anew.",
-        "remove the lock with unlink() (in a buffer: from_buffer(init=True)), and open it anew.",
+        "remove the lock with shmutex_unlink() (memory: shmutex_init()), and open it again.",
+        "remove the lock with unlink() (in a buffer: from_buffer(init=True)), and open it again.",
     ),
     (
         "Repair it and call shmutex_consistent().",
         "Open the lock with a recover function that repairs it, or with recover=shmutex.ACCEPT.",
     ),
-    ("Close the handle and open the lock anew.", "Close the mutex and open the lock anew."),
+    ("Close the handle and open the lock again.", "Close the mutex and open the lock again."),
     ("a lock call without its unlock", "an acquire() without its release()"),
-    ("Look for an unlock too many.", "Look for a release() too many."),
-    ("(SHMUTEX_SIZE)", "(SharedMutex.SIZE)"),
-    ("(SHMUTEX_ALIGN)", "(SharedMutex.ALIGN)"),
+    ("look for an unlock too many", "look for a release() too many"),
+    ("Bring at least SHMUTEX_SIZE bytes", "Bring at least SharedMutex.SIZE bytes"),
+    ("Align it to SHMUTEX_ALIGN", "Align it to SharedMutex.ALIGN"),
 )
 
 

@@ -293,6 +293,17 @@ const char *shmutex_strerror(int code);
  * failed. Valid until the thread's next failure, or its next call of this function. */
 const char *shmutex_error_detail(void);
 
+/* The same in parts, for bindings and programs that advise in words of their own. Never NULL; "" if nothing has failed.
+ *
+ *   shmutex_error_reason   a stable name to compare, such as "timed_out"; shmutex_error_reason(3) lists them. Valid
+ *                          always.
+ *   shmutex_error_fact     what was found, in a sentence that names no function of any language. Valid as above.
+ *   shmutex_error_advice   what to do, for a C program. Valid always.
+ */
+const char *shmutex_error_reason(void);
+const char *shmutex_error_fact(void);
+const char *shmutex_error_advice(void);
+
 /* "major.minor.patch" of the library that is loaded. */
 const char *shmutex_version(void);
 
