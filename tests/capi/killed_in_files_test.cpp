@@ -5,6 +5,7 @@
 #include "support/calls.h"
 #include "support/killing.h"
 #include "support/lock_page.h"
+#include "support/sandbox.h"
 #include "support/support.h"
 
 namespace {

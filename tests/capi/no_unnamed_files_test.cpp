@@ -6,7 +6,7 @@
 #include <random>
 
 #include "support/calls.h"
-#include "support/killing.h"
+#include "support/sandbox.h"
 #include "support/support.h"
 
 namespace {

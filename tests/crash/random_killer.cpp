@@ -14,9 +14,10 @@
 #include <vector>
 
 #include "hammer.h"
+#include "observe.h"
 #include "support/hang_report.h"
+#include "support/ptrace.h"
 #include "support/support.h"
-#include "tracee.h"
 
 namespace crash {
 namespace {
@@ -103,7 +104,7 @@ class Killer {
       stop_before_futex_waits();
       _exit(hammer(directory_.path(), seed, true));
     }
-    seize(pid);
+    support::seize(pid);
     if (write(ends[1], "", 1) != 1) abort();
     close(ends[0]);
     close(ends[1]);
@@ -157,9 +158,9 @@ class Killer {
     int status = 0;
     for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0;) {
       if (WIFSTOPPED(status)) {
-        const bool sleeps = is_before_futex_wait(status);
-        if (sleeps) make_wait_endless(pid);
-        resume(pid, sleeps || status >> 16 != 0 ? 0 : WSTOPSIG(status));
+        const bool sleeps = support::is_filter_stop(status);
+        if (sleeps) support::make_wait_endless(pid);
+        support::resume(pid, sleeps || status >> 16 != 0 ? 0 : WSTOPSIG(status));
         continue;
       }
       account_for(pid, status);

@@ -8,9 +8,10 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "observe.h"
 #include "scenario_run.h"
 #include "supervisor.h"
-#include "tracee.h"
+#include "support/ptrace.h"
 
 namespace crash {
 namespace {
@@ -52,7 +53,7 @@ class PointCounter {
   bool counts(uint64_t pc, ScenarioRun& run) {
     if (every_) return true;
     const bool after_system_call = was_system_call_;
-    was_system_call_ = is_system_call(pc);
+    was_system_call_ = support::is_system_call(pc);
     // What libc did is seen at the next instruction of the library.
     if (!in_library(pc) && !run.is_baseline()) return after_system_call || was_system_call_;
     const uint64_t list = fingerprint_of_robust_list(run.victim().pid);
@@ -137,7 +138,7 @@ class Runner {
     // With a barger there are few points, and they are the ones that others got wrong.
     PointCounter counter(thoroughness_.every_instruction || scenario_.barger);
     uint64_t count = 0;
-    place_ = program_counter(run_.victim().pid);
+    place_ = support::program_counter(run_.victim().pid);
     asleep_ = returned_ = false;
     bool counts = true;
     // The way to its sleep is killed in the other rows; it would use the time up.
@@ -149,7 +150,7 @@ class Runner {
       asleep_ = false;
       switch (run_.step()) {
         case Step::stepped:
-          place_ = program_counter(run_.victim().pid);
+          place_ = support::program_counter(run_.victim().pid);
           counts = counter.counts(place_, run_);
           break;
         case Step::blocked:

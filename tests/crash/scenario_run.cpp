@@ -11,7 +11,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "tracee.h"
+#include "observe.h"
 
 namespace crash {
 namespace {

@@ -11,8 +11,9 @@
 #include <sstream>
 #include <system_error>
 
+#include "observe.h"
 #include "support/hang_report.h"
-#include "tracee.h"
+#include "support/ptrace.h"
 
 namespace crash {
 namespace {
@@ -87,7 +88,7 @@ Tracee& Supervisor::spawn(const std::string& name, bool endless, const std::func
   tracee.pid = pid;
   tracee.name = name;
   tracee.endless = endless;
-  seize(pid);
+  support::seize(pid);
   seized.open();
   return tracee;
 }
@@ -100,18 +101,18 @@ void Supervisor::handle(Tracee& tracee, int status) {
     tracee.event = status;
     return;
   }
-  if (is_signal_stop(status, begin_mark)) tracee.stepped = true;
+  if (support::is_signal_stop(status, begin_mark)) tracee.stepped = true;
   if (tracee.stepped) {
     tracee.has_event = true;
     tracee.event = status;
     return;
   }
-  if (is_before_futex_wait(status)) {
-    if (tracee.endless) make_wait_endless(tracee.pid);
-    resume(tracee.pid);
+  if (support::is_filter_stop(status)) {
+    if (tracee.endless) support::make_wait_endless(tracee.pid);
+    support::resume(tracee.pid);
     return;
   }
-  resume(tracee.pid, status >> 16 == 0 ? WSTOPSIG(status) : 0);
+  support::resume(tracee.pid, status >> 16 == 0 ? WSTOPSIG(status) : 0);
 }
 
 bool Supervisor::handle_event(bool wait) {
@@ -139,21 +140,21 @@ Step Supervisor::step(Tracee& tracee) {
     tracee.has_event = false;
     tracee.in_step = true;
     tracee.may_block = false;
-    crash::step(tracee.pid);
+    support::step(tracee.pid);
   }
   for (;;) {
     if (tracee.has_event) {
       tracee.has_event = false;
       if (tracee.reaped) return Step::ended;
-      if (is_before_futex_wait(tracee.event)) {
-        if (tracee.endless) make_wait_endless(tracee.pid);
+      if (support::is_filter_stop(tracee.event)) {
+        if (tracee.endless) support::make_wait_endless(tracee.pid);
         tracee.may_block = true;
         tracee.told_blocked = false;
-        crash::step(tracee.pid);
+        support::step(tracee.pid);
         continue;
       }
       tracee.in_step = false;
-      if (is_signal_stop(tracee.event, end_mark)) return Step::returned;
+      if (support::is_signal_stop(tracee.event, end_mark)) return Step::returned;
       return Step::stepped;
     }
     if (!tracee.may_block) {
@@ -170,14 +171,14 @@ Step Supervisor::step(Tracee& tracee) {
 
 bool Supervisor::run_to_futex_wait(Tracee& tracee) {
   tracee.has_event = false;
-  resume(tracee.pid);
+  support::resume(tracee.pid);
   while (!tracee.has_event) handle_event(true);
   tracee.has_event = false;
   if (tracee.reaped) throw Hang("it ended by itself\n" + describe());
-  if (!is_before_futex_wait(tracee.event)) return false;
+  if (!support::is_filter_stop(tracee.event)) return false;
   tracee.in_step = tracee.may_block = true;
   tracee.told_blocked = false;
-  crash::step(tracee.pid);
+  support::step(tracee.pid);
   return true;
 }
 

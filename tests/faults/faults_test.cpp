@@ -15,7 +15,7 @@
 
 #include "hostile/footprint.h"
 #include "injector.h"
-#include "support/killing.h"
+#include "support/sandbox.h"
 #include "support/support.h"
 #include "system_calls.h"
 

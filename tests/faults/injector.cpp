@@ -1,18 +1,16 @@
 #include "injector.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <thread>
 #include <utility>
+
+#include "support/seccomp.h"
 
 namespace {
 
@@ -21,26 +19,12 @@ namespace {
   _exit(70);
 }
 
-sock_filter statement(unsigned code, unsigned k) { return sock_filter{static_cast<__u16>(code), 0, 0, k}; }
-
-sock_filter jump_if_equal(unsigned k, unsigned char yes, unsigned char no) {
-  return sock_filter{BPF_JMP | BPF_JEQ | BPF_K, yes, no, k};
-}
-
 int install(const std::vector<int>& numbers) {
-  std::vector<sock_filter> program;
-  program.push_back(statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)));
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    program.push_back(
-        jump_if_equal(static_cast<unsigned>(numbers[i]), static_cast<unsigned char>(numbers.size() - i), 0));
-  }
-  program.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  program.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF));
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die("PR_SET_NO_NEW_PRIVS");
-  const long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+  support::SeccompFilter filter;
+  for (const int number : numbers) filter.on(number, SECCOMP_RET_USER_NOTIF);
+  const int fd = filter.install_with_listener();
   if (fd < 0) die("seccomp");
-  return static_cast<int>(fd);
+  return fd;
 }
 
 }  // namespace

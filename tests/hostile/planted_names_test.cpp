@@ -16,7 +16,7 @@
 #include <string>
 
 #include "footprint.h"
-#include "support/killing.h"
+#include "support/sandbox.h"
 #include "support/support.h"
 
 namespace {

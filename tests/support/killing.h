@@ -1,8 +1,7 @@
-// Kills in exact places, and system calls that fail on demand.
+// Kills in exact places.
 #pragma once
 
 #include <functional>
-#include <string>
 
 namespace support {
 
@@ -13,8 +12,5 @@ bool killed_at_system_call(int n, const std::function<void()>& prepare, const st
 
 // The same, at the n-th instruction of body().
 bool killed_at_instruction(int n, const std::function<void()>& prepare, const std::function<void()>& body);
-
-// From here on, in this process, openat(2) with O_TMPFILE fails with EOPNOTSUPP, as on file systems that know none.
-bool forbid_unnamed_files();
 
 }  // namespace support

@@ -31,8 +31,6 @@ class Tracee {
 
  private:
   enum class Stop { entry, exit };
-  void resume_until_stopped();
-  void resume();
   void collect_stop();
 
   pid_t pid_ = -1;

@@ -1,52 +1,29 @@
-#include "tracee.h"
+#include "observe.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <link.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <shmutex/shmutex.h>
-#include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <iterator>
 #include <sstream>
-#include <stdexcept>
 #include <system_error>
+
+#include "support/seccomp.h"
 
 namespace crash {
 namespace {
 
-#if defined(__x86_64__)
-uint64_t operation_of(const user_regs_struct& r) { return r.rsi; }
-void clear_timeout(user_regs_struct& r) { r.r10 = 0; }
-#elif defined(__aarch64__)
-uint64_t operation_of(const user_regs_struct& r) { return r.regs[1]; }
-void clear_timeout(user_regs_struct& r) { r.regs[3] = 0; }
-#else
-#error "the register access is written for x86-64 and aarch64"
-#endif
-
 void check(long result, const char* what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
-}
-
-user_regs_struct registers(pid_t pid) {
-  user_regs_struct found{};
-  iovec vector{&found, sizeof found};
-  check(ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &vector), "PTRACE_GETREGSET");
-  return found;
 }
 
 uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x9e37'79b9'7f4a'7c15 + (hash >> 29); }
@@ -95,60 +72,11 @@ Range library_code() {
 }  // namespace
 
 void stop_before_futex_waits() {
-  const auto operation = static_cast<uint32_t>(offsetof(seccomp_data, args[1]));
-  const auto number = static_cast<uint32_t>(offsetof(seccomp_data, nr));
-  sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 7),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, operation),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<uint32_t>(FUTEX_CMD_MASK)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_BITSET, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_LOCK_PI, 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 13 /* FUTEX_LOCK_PI2 */, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{sizeof code / sizeof code[0], code};
-  check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-  check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
-}
-
-void seize(pid_t pid) {
-  check(ptrace(PTRACE_SEIZE, pid, nullptr, PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP), "PTRACE_SEIZE");
-}
-
-void step(pid_t pid) { check(ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr), "PTRACE_SINGLESTEP"); }
-
-void resume(pid_t pid, int signal) { check(ptrace(PTRACE_CONT, pid, nullptr, signal), "PTRACE_CONT"); }
-
-uint64_t program_counter(pid_t pid) {
-#if defined(__x86_64__)
-  errno = 0;
-  const long pc = ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr);
-  if (errno != 0) check(-1, "PTRACE_PEEKUSER");
-  return static_cast<uint64_t>(pc);
-#else
-  return registers(pid).pc;
-#endif
-}
-
-void make_wait_endless(pid_t pid) {
-  user_regs_struct changed = registers(pid);
-  if ((operation_of(changed) & static_cast<uint64_t>(FUTEX_CMD_MASK)) != FUTEX_WAIT_BITSET) return;
-  clear_timeout(changed);
-  iovec vector{&changed, sizeof changed};
-  check(ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &vector), "PTRACE_SETREGSET");
-}
-
-bool is_system_call(uint64_t pc) {
-  const auto* const code = reinterpret_cast<const unsigned char*>(pc);
-#if defined(__x86_64__)
-  constexpr unsigned char instruction[] = {0x0f, 0x05};
-#else
-  constexpr unsigned char instruction[] = {0x01, 0x00, 0x00, 0xd4};
-#endif
-  return memcmp(code, instruction, sizeof instruction) == 0;
+  constexpr uint32_t waits[] = {FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI, 13 /* FUTEX_LOCK_PI2 */};
+  const uint32_t command = FUTEX_CMD_MASK;
+  support::SeccompFilter filter;
+  filter.on(SYS_futex, {1, command, {std::begin(waits), std::end(waits)}}, SECCOMP_RET_TRACE);
+  check(filter.install() ? 0 : -1, "seccomp");
 }
 
 uint64_t fingerprint_of_robust_list(pid_t pid) {
@@ -180,12 +108,6 @@ uint64_t fingerprint_of_robust_list(pid_t pid) {
   }
   return hash;
 }
-
-bool is_signal_stop(int status, int signal) {
-  return WIFSTOPPED(status) && status >> 16 == 0 && WSTOPSIG(status) == signal;
-}
-
-bool is_before_futex_wait(int status) { return WIFSTOPPED(status) && status >> 16 == PTRACE_EVENT_SECCOMP; }
 
 std::string describe(uint64_t pc) {
   Dl_info info{};
