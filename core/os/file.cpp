@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "os/clock.h"
 #include "os/syscall.h"
@@ -48,6 +49,16 @@ bool directory_of(const char* path, char* out, size_t size) {
   memcpy(out, path, length);
   out[length] = '\0';
   return true;
+}
+
+// The administrator's setting; where it cannot be read, the usual one.
+int protected_regular() {
+  Descriptor fd;
+  char digit = '1';
+  if (adopt(open_descriptor("/proc/sys/fs/protected_regular", O_RDONLY), fd) == 0) {
+    read_at(fd.get(), &digit, 1, 0);
+  }
+  return digit - '0';
 }
 
 struct flock lock_description(off_t byte, OfdLock kind) {
@@ -105,6 +116,20 @@ int status(int fd, struct stat& out) { return static_cast<int>(raw_syscall(SYS_f
 
 int status_of_name(const char* path, struct stat& out) {
   return static_cast<int>(raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(path), as_arg(&out), AT_SYMLINK_NOFOLLOW));
+}
+
+bool may_be_planted(const char* path, const struct stat& status) {
+  char directory[4096];
+  struct stat parent {};
+  if (!directory_of(path, directory, sizeof directory) ||
+      raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg(directory), as_arg(&parent), 0) != 0 ||
+      (parent.st_mode & S_ISVTX) == 0 || status.st_uid == parent.st_uid) {
+    return false;
+  }
+  const auto fsuid = static_cast<uid_t>(raw_syscall(SYS_setfsuid, -1));  // of no user: only tells
+  if (status.st_uid == fsuid) return false;
+  const int level = protected_regular();
+  return (level >= 1 && (parent.st_mode & S_IWOTH) != 0) || (level >= 2 && (parent.st_mode & S_IWGRP) != 0);
 }
 
 bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
@@ -167,6 +192,8 @@ int set_size(int fd, size_t size) {
   return static_cast<int>(raw_syscall(SYS_ftruncate, fd, static_cast<long>(size)));
 }
 
+int touch(int fd) { return static_cast<int>(raw_syscall(SYS_utimensat, fd, 0, 0, 0)); }
+
 int set_mode(int fd, unsigned mode) { return static_cast<int>(raw_syscall(SYS_fchmod, fd, static_cast<long>(mode))); }
 
 int open_unnamed(const char* path, Descriptor& out) {
@@ -194,7 +221,37 @@ int give_name(int fd, const char* path) {
   return no_proc ? -ENOSYS : static_cast<int>(error);
 }
 
+int may_remove_name(const char* path) {
+  // rmdir(2) of a file says ENOTDIR, after the kernel has asked for everything that unlink(2) needs.
+  const long error = raw_syscall(SYS_unlinkat, AT_FDCWD, as_arg(path), AT_REMOVEDIR);
+  if (error == 0) return -EISDIR;
+  if (error == -EACCES) {
+    // A security module may forbid the one and allow the other.
+    char directory[4096];
+    if (!directory_of(path, directory, sizeof directory)) return -ENAMETOOLONG;
+    const long refused = raw_syscall(SYS_faccessat2, AT_FDCWD, as_arg(directory), W_OK | X_OK, AT_EACCESS);
+    return refused == -EACCES ? -EACCES : 0;
+  }
+  if (error != -ENOTDIR) return static_cast<int>(error);
+  struct statx found {};
+  const bool mounted =
+      raw_syscall(SYS_statx, AT_FDCWD, as_arg(path), AT_SYMLINK_NOFOLLOW, STATX_TYPE, as_arg(&found)) == 0 &&
+      (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  return mounted ? -EBUSY : 0;
+}
+
 int remove_name(const char* path) { return static_cast<int>(raw_syscall(SYS_unlinkat, AT_FDCWD, as_arg(path), 0)); }
+
+int mark(int fd, off_t position) {
+  const long result = raw_syscall(SYS_lseek, fd, position, SEEK_SET);
+  return result < 0 ? static_cast<int>(result) : 0;
+}
+
+bool is_marked(int fd, off_t position, dev_t device, ino_t inode) {
+  struct stat found {};
+  return status(fd, found) == 0 && found.st_dev == device && found.st_ino == inode &&
+         raw_syscall(SYS_lseek, fd, 0, SEEK_CUR) == position;
+}
 
 int ofd_lock(int fd, off_t byte, OfdLock kind) {
   struct flock description = lock_description(byte, kind);

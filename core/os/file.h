@@ -54,6 +54,10 @@ int status(int fd, struct stat& out);
 int status_of_name(const char* path, struct stat& out);  // of the link itself, if it is one
 bool is_same(const struct stat& a, const struct stat& b);
 
+// The kernel's rule for open(2) with O_CREAT (fs.protected_regular, proc_sys_fs(5)): in a sticky directory that others may
+// write to, a file of another user than the directory's owner may have been planted.
+bool may_be_planted(const char* path, const struct stat& status);
+
 // Whether processes of other machines, or nobody's kernel, may be behind the file system.
 int file_system_type(int fd, int64_t& type);
 int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
@@ -67,12 +71,19 @@ int reserve(int fd, size_t size);  // disk space; 0 where the file system knows 
 int set_size(int fd, size_t size);
 
 int set_mode(int fd, unsigned mode);
+int touch(int fd);  // its times are now, which tells a cleaner that it is in use
 
 // A file without a name in the directory of path; -EOPNOTSUPP where the file system has none.
 int open_unnamed(const char* path, Descriptor& out);
 int open_exclusively(const char* path, Descriptor& out);
 int give_name(int fd, const char* path);  // to an unnamed file, or one more; -EEXIST
+int may_remove_name(const char* path);    // whether the next would be allowed, for a file; changes nothing
 int remove_name(const char* path);
+
+// Makes an open file known again, should its descriptor's number have been given to another: by its position, which nobody
+// uses or changes.
+int mark(int fd, off_t position);
+bool is_marked(int fd, off_t position, dev_t device, ino_t inode);
 
 // Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
 // alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.

@@ -113,11 +113,88 @@ TEST_F(File, KnownFileSystemsOnly) {
   for (const int64_t supported : {0x01021994, 0xEF53, 0x58465342, 0x2FC12FC1, 0x794C7630}) {
     EXPECT_TRUE(is_supported(supported)) << supported;
   }
-  EXPECT_TRUE(is_supported(0x9123683E));
   EXPECT_TRUE(is_supported(0xF2F52010));
+  EXPECT_TRUE(is_supported(0x9123683E));
   // NFS, CIFS, SMB2, FUSE, 9p, Ceph, hugetlbfs, ramfs, proc.
   for (const int64_t other : {0x6969, 0x65735546, 0x01021997, 0x00c36400, 0x9fa0}) EXPECT_FALSE(is_supported(other));
   for (const int64_t other : {0xFF534D42, 0xFE534D42, 0x958458f6, 0x858458f6}) EXPECT_FALSE(is_supported(other));
+}
+
+TEST_F(File, NumberThatWasGivenToAnotherIsNotTakenForOurs) {
+  const off_t position = off_t{1} << 32 | 4711;
+  Descriptor fd = open_new();
+  struct stat own {};
+  ASSERT_EQ(status(fd.get(), own), 0);
+  EXPECT_FALSE(is_marked(fd.get(), position, own.st_dev, own.st_ino));
+  ASSERT_EQ(mark(fd.get(), position), 0);
+  EXPECT_TRUE(is_marked(fd.get(), position, own.st_dev, own.st_ino));
+  // A copy of it is the same open file; another of the same file is not.
+  const Descriptor copy(dup(fd.get()));
+  EXPECT_TRUE(is_marked(copy.get(), position, own.st_dev, own.st_ino));
+  const Descriptor second = open_again();
+  ASSERT_EQ(dup2(second.get(), fd.get()), fd.get());
+  EXPECT_FALSE(is_marked(fd.get(), position, own.st_dev, own.st_ino));
+  const int number = fd.get();
+  fd.reset();
+  EXPECT_FALSE(is_marked(number, position, own.st_dev, own.st_ino));
+}
+
+class RightToRemove : public File {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
+    ASSERT_EQ(chmod(directory_.path().c_str(), 0777), 0);
+    open_new();
+  }
+
+  int asked_as(uid_t user) {
+    return support::Child([&] {
+             if (setgid(user) != 0 || setuid(user) != 0) return 1000;
+             return -may_remove_name(path_.c_str());
+           })
+        .wait();
+  }
+};
+
+// The answers are those of unlink(2).
+TEST_F(RightToRemove, IsThatOfTheDirectory) {
+  EXPECT_EQ(asked_as(0), 0);
+  EXPECT_EQ(asked_as(65534), 0);
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
+  EXPECT_EQ(asked_as(65534), EACCES);
+  EXPECT_EQ(asked_as(0), 0);
+}
+
+TEST_F(RightToRemove, IsTheOwnersInAStickyDirectory) {
+  ASSERT_EQ(chmod(directory_.path().c_str(), 01777), 0);
+  EXPECT_EQ(asked_as(65534), EPERM);
+  EXPECT_EQ(asked_as(0), 0);
+  ASSERT_EQ(chown(path_.c_str(), 65534, 65534), 0);
+  EXPECT_EQ(asked_as(65534), 0);
+  EXPECT_EQ(asked_as(65533), EPERM);
+  ASSERT_EQ(chown(directory_.path().c_str(), 65533, 65533), 0);
+  EXPECT_EQ(asked_as(65533), 0);
+}
+
+TEST_F(RightToRemove, ChangesNothing) {
+  struct stat before {};
+  struct stat after {};
+  ASSERT_EQ(status_of_name(path_.c_str(), before), 0);
+  EXPECT_EQ(may_remove_name(path_.c_str()), 0);
+  ASSERT_EQ(status_of_name(path_.c_str(), after), 0);
+  EXPECT_TRUE(is_same(before, after));
+  EXPECT_EQ(may_remove_name((directory_ / "missing").c_str()), -ENOENT);
+}
+
+TEST_F(File, TouchMakesItYoung) {
+  const Descriptor fd = open_new();
+  const timespec old[2] = {{1000, 0}, {1000, 0}};
+  ASSERT_EQ(futimens(fd.get(), old), 0);
+  ASSERT_EQ(touch(fd.get()), 0);
+  struct stat found {};
+  ASSERT_EQ(status(fd.get(), found), 0);
+  EXPECT_GT(found.st_atim.tv_sec, 1000);
+  EXPECT_GT(found.st_mtim.tv_sec, 1000);
 }
 
 }  // namespace
