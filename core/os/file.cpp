@@ -17,7 +17,6 @@ namespace {
 
 // Not in linux/magic.h everywhere.
 constexpr int64_t ext_magic = 0xEF53;
-constexpr int64_t btrfs_magic = 0x9123683E;
 constexpr int64_t xfs_magic = 0x58465342;
 constexpr int64_t zfs_magic = 0x2FC12FC1;
 constexpr int64_t f2fs_magic = 0xF2F52010;
@@ -155,7 +154,6 @@ bool is_supported(int64_t type) {
     case tmpfs_magic:
     case ext_magic:
     case xfs_magic:
-    case btrfs_magic:
     case f2fs_magic:
     case zfs_magic:
     case overlayfs_magic: return true;

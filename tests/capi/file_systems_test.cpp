@@ -1,6 +1,7 @@
 // File systems: full ones, unsuitable ones, overlays, and life without /proc.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -153,6 +154,24 @@ TEST_F(FileSystems, ExistingLockOnRamfsIsRefusedAndStays) {
     LockPage().write(mount_ + "/lock");
     CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOTSUP);
     CHILD_REQUIRE(shmutex_unlink((mount_ + "/lock").c_str(), 0) == ENOTSUP);
+    CHILD_REQUIRE(support::names_in(mount_).size() == 1);
+    return 0;
+  });
+}
+
+// On a full one, the first write to a page that has gone to the disk would end the process by SIGBUS.
+TEST_F(FileSystems, BtrfsIsRefusedAndNothingIsLeft) {
+  const std::string image = directory_ / "image";
+  const std::string make = "truncate -s 128M " + image + " && mkfs.btrfs -q " + image + " >/dev/null 2>&1";
+  const std::string mount = "mount -t btrfs -o loop " + image + " " + mount_ + " 2>/dev/null";
+  if (system((make + " && unshare -m sh -c '" + mount + "'").c_str()) != 0) {
+    GTEST_SKIP() << "no btrfs-progs, no btrfs in this kernel, or no loop device";
+  }
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(system(mount.c_str()) == 0);
+    CHILD_REQUIRE(expect_not_supported(mount_) == 0);
+    LockPage().write(mount_ + "/lock");
+    CHILD_REQUIRE(Handle(mount_ + "/lock").error() == ENOTSUP);
     CHILD_REQUIRE(support::names_in(mount_).size() == 1);
     return 0;
   });

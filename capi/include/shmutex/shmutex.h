@@ -88,7 +88,7 @@ enum {
  *   EXDEV            in use by processes of another PID namespace or another boot
  *   EBUSY            another process has been creating or taking over this file for ten seconds and is still alive
  *   ENOTSUP          a file system on which other machines might open the file, or that cannot hold a lock (network,
- *                    FUSE, hugetlbfs and unknown ones)
+ *                    FUSE, btrfs, ramfs, hugetlbfs and unknown ones)
  *   ENOSYS           no robust futexes to be had from this kernel, emulator or sandbox; or /proc is not readable
  *   EACCES, EPERM, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, ENAMETOOLONG, EROFS, …   from the kernel
  */
