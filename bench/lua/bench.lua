@@ -1,10 +1,10 @@
--- Uncontended lock and unlock on this Lua, interleaved: each round times every way once, in an order that changes, and the
--- ratio of a way is the median of its ratios to the other in the same round.
+-- Uncontended lock and unlock on this Lua, interleaved: each round times every way once, in an order that changes, and
+-- the ratio of a way is the median of its ratios to the other in the same round.
 --
 --   lua bench.lua [--output FILE] [rounds]
 --
--- LUA_CPATH must lead to shmutex.so and handwritten.so. --output adds a row to the table in FILE (Markdown), which is begun
--- if there is none. The exit status is 1 if a target was missed.
+-- LUA_CPATH must lead to shmutex.so and handwritten.so. --output adds a row to the table in FILE (Markdown), which is
+-- begun if there is none. The exit status is 1 if a target was missed.
 local shmutex = require "shmutex"
 local handwritten = require "handwritten"
 
@@ -114,11 +114,12 @@ local to_lock = target(block, ours_name, 1.4)
 if output then
   local file = assert(io.open(output, "a"))
   if file:seek "end" == 0 then
-    file:write "| | `lock`+`unlock` | hand-written C module | ratio (target 1.10) | block | to `lock`+`unlock` (target 1.40) |\n"
+    file:write("| | `lock`+`unlock` | hand-written C module | ratio (target 1.10) | block | " ..
+               "to `lock`+`unlock` (target 1.40) |\n")
     file:write "| --- | --: | --: | --: | --: | --: |\n"
   end
-  file:write(("| %s | %.1f ns | %.1f ns | %s | %.1f ns (`%s`) | %s |\n"):format(version, time(ours_name), time(theirs_name),
-    to_handwritten, time(block), find(guard) and "guard" or "with", to_lock))
+  file:write(("| %s | %.1f ns | %.1f ns | %s | %.1f ns (`%s`) | %s |\n"):format(version, time(ours_name),
+    time(theirs_name), to_handwritten, time(block), find(guard) and "guard" or "with", to_lock))
   file:close()
 end
 

@@ -19,7 +19,7 @@ int hex_digit(char c) {
 int read_boot_id(uint8_t (&boot_id)[16]) {
   const long fd = file::open_descriptor("/proc/sys/kernel/random/boot_id", O_RDONLY);
   if (fd < 0) return fd == -EMFILE || fd == -ENFILE ? static_cast<int>(-fd) : ENOSYS;
-  char text[64];
+  char text[64] = {};
   const long length = raw_syscall(SYS_read, fd, as_arg(text), sizeof text);
   raw_syscall(SYS_close, fd);
   unsigned digits = 0;

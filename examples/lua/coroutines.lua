@@ -1,6 +1,6 @@
--- A lock belongs to the thread of the operating system, and all coroutines of a Lua state run in one thread: for the lock,
--- they are the same owner. It keeps other processes out. It cannot keep coroutines apart; it says so, instead of waiting
--- for ever.
+-- A lock belongs to the thread of the operating system, and all coroutines of a Lua state run in one thread: for the
+-- lock, they are the same owner. It keeps other processes out. It cannot keep coroutines apart; it says so, instead of
+-- waiting without end.
 --
 --   lua coroutines.lua
 local shmutex = require "shmutex"

@@ -1,5 +1,5 @@
--- LuaJIT without a module: its ffi on the C header and the C library. Nothing is written down twice; what the compiler for C
--- reads is what the ffi reads.
+-- LuaJIT without a module: its ffi on the C header and the C library. Nothing is written down twice; what the compiler
+-- for C reads is what the ffi reads.
 --
 --   luajit ffi.lua
 --   SHMUTEX_HEADER, SHMUTEX_LIBRARY: where they are, if not where the system looks

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Sourced by each test.
 lib=$PREFIX/$LIBDIR
 include=$PREFIX/$INCLUDEDIR

@@ -9,7 +9,7 @@ for file in "$lib/libshmutex.so.$VERSION" "$lib/libshmutex.a" "$lib/pkgconfig/sh
   "$lib/cmake/shmutex/shmutex-config.cmake" "$lib/cmake/shmutex/shmutex-config-version.cmake" \
   "$lib/cmake/shmutex/shmutex-targets.cmake" "$include/shmutex/shmutex.h" "$include/shmutex/shmutex.hpp" \
   "$include/shmutex/detail/begin_c.h" "$include/shmutex/detail/end_c.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
-  [ -f "$file" ] && [ ! -L "$file" ] || fail "no $file"
+  if [ ! -f "$file" ] || [ -L "$file" ]; then fail "no $file"; fi
 done
 grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$include" && fail "an installed file names the build or the source tree"
 true

@@ -2,7 +2,8 @@
 # Every exported function has a page, every page is clean, and every .so link leads to a page.
 . "$HERE/common.sh"
 man=$PREFIX/$MANDIR
-for function in $(sed -n 's/^    \(shmutex_[a-z_]*\);$/\1/p' "$SOURCE/capi/shmutex.map"); do
+functions=$(sed -n 's/^    \(shmutex_[a-z_]*\);$/\1/p' "$SOURCE/capi/shmutex.map")
+for function in $functions; do
   page=$man/man3/$function.3
   [ -f "$page" ] || fail "no page for $function"
   target=$(sed -n 's/^\.so //p' "$page")
@@ -10,10 +11,12 @@ for function in $(sed -n 's/^    \(shmutex_[a-z_]*\);$/\1/p' "$SOURCE/capi/shmut
   [ -f "$page" ] || fail "$function: the link leads to no page: $target"
   grep -q "$function" "$page" || fail "$page does not tell of $function"
 done
-for constant in $(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include/shmutex/shmutex.h" | cut -d' ' -f1); do
+constants=$(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include/shmutex/shmutex.h" | cut -d' ' -f1)
+for constant in $constants; do
   grep -rqF "$constant" "$man/man3" || fail "no page tells of $constant"
 done
-for reason in $(sed -n 's/^REASON(\([a-z_]*\),.*/\1/p' "$SOURCE/core/error/reasons.inc"); do
+reasons=$(sed -n 's/^REASON(\([a-z_]*\),.*/\1/p' "$SOURCE/core/error/reasons.inc")
+for reason in $reasons; do
   grep -qx "\.B $reason" "$man/man3/shmutex_error_reason.3" || fail "shmutex_error_reason(3) does not tell of $reason"
 done
 

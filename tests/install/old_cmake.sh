@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced: old_cmake VERSION prints the path of that CMake, which comes from PyPI the first time.
 old_cmake() {
   if [ ! -x "$WORK/cmake-$1/cmake/data/bin/cmake" ]; then

@@ -4,7 +4,7 @@
 . "$HERE/old_cmake.sh"
 grep -q 'CMake 3\.21 or newer' "$SOURCE/README.md" || fail "README.md names another CMake"
 grep -q 'g++ 11 or clang 14, or newer' "$SOURCE/README.md" || fail "README.md names other compilers"
-command -v g++-11 > /dev/null && command -v gcc-11 > /dev/null || { echo "g++-11 is not installed"; exit 77; }
+{ command -v g++-11 && command -v gcc-11; } > /dev/null || { echo "g++-11 is not installed"; exit 77; }
 cmake=$(old_cmake 3.21)
 "$cmake" --version | grep -q 'version 3\.21' || fail "not CMake 3.21: $("$cmake" --version)"
 

@@ -6,7 +6,7 @@ awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$SOURCE
 cmp counter.c "$SOURCE/examples/counter.c" || fail "examples/counter.c is another program"
 # shellcheck disable=SC2086
 "$CC" -std=c99 $strict counter.c -I"$include" -L"$lib" -lshmutex -o counter
-export LD_LIBRARY_PATH=$lib
+export LD_LIBRARY_PATH="$lib"
 rm -f /dev/shm/counter /dev/shm/counter.lock
 trap 'rm -f /dev/shm/counter /dev/shm/counter.lock' EXIT
 

@@ -24,7 +24,7 @@ function cases.test_with_releases_when_an_exception_leaves()
   unit.assertIs(passed, false)
   unit.assertIs(raised, problem)
   unit.assertIs(m:owned(), false)
-  passed, raised = pcall(m.with, m, function() error(nil) end)
+  passed = pcall(m.with, m, function() error(nil) end)
   unit.assertIs(passed, false)
   unit.assertIs(m:owned(), false)
   unit.assertErrorMsgContains("deep down", m.with, m, function() error "deep down" end)
@@ -113,7 +113,8 @@ function cases.test_with_keeps_a_traceback_that_is_made_inside()
   end)
   unit.assertIs(passed, false)
   unit.assertStrContains(text, "deep down")
-  unit.assertStrContains(text, ("in function <%s:%d>"):format(debug.getinfo(culprit, "S").short_src, debug.getinfo(culprit, "S").linedefined))
+  local where = debug.getinfo(culprit, "S")
+  unit.assertStrContains(text, ("in function <%s:%d>"):format(where.short_src, where.linedefined))
   unit.assertIs(m:owned(), false)
 end
 
@@ -182,7 +183,8 @@ else
         print(select(2, pcall(function() %s end)))
       ]]):format(support.path(), body))
       support.assert_succeeds(pid)
-      unit.assertStrContains(support.output(), "Lua warning: shmutex: The calling thread does not hold " .. support.path())
+      local warning = "Lua warning: shmutex: The calling thread does not hold " .. support.path()
+      unit.assertStrContains(support.output(), warning)
       unit.assertStrContains(support.output(), "the real problem")
     end
   end

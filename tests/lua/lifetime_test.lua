@@ -28,7 +28,8 @@ function cases.test_close()
   unit.assertIs(m:close(), true)
   unit.assertIs(m:close(), true)
   unit.assertEquals(m:path(), support.path())
-  for _, method in ipairs { "lock", "trylock", "unlock", "guard", "owned", "owner", "token", "info", "consistent", "poison" } do
+  for _, method in ipairs { "lock", "trylock", "unlock", "guard", "owned", "owner", "token", "info", "consistent",
+                            "poison" } do
     unit.assertErrorMsgContains("closed mutex", m[method], m)
   end
   unit.assertErrorMsgContains("closed mutex", m.with, m, print)
@@ -133,7 +134,8 @@ if support.has_close then
   end
 
   function cases.test_exit_while_held()
-    local code = ("m = require 'shmutex'.open(%q, { recover = function() end }) assert(m:lock())"):format(support.path())
+    local code = "m = require 'shmutex'.open(%q, { recover = function() end }) assert(m:lock())"
+    code = code:format(support.path())
     unit.assertStrContains(output_of(code, "-W"), "was closed or collected while it is held")
     unit.assertEquals(output_of(code), "")
   end
@@ -188,11 +190,13 @@ local function repeated(count, work)
     collectgarbage()
   end
   round(math.max(count / 10, 1000))
-  local descriptors, mapped, memory, resident = process.descriptors(), mappings(), collectgarbage "count", process.resident()
+  local descriptors, mapped = process.descriptors(), mappings()
+  local memory, resident = collectgarbage "count", process.resident()
   round(count)
   unit.assertEquals(process.descriptors(), descriptors)
   unit.assertTrue(mappings() <= mapped + 3)
-  unit.assertTrue(collectgarbage "count" - memory < 64, ("%.0f KB of Lua's more"):format(collectgarbage "count" - memory))
+  local grown = collectgarbage "count" - memory
+  unit.assertTrue(grown < 64, ("%.0f KB of Lua's more"):format(grown))
   -- Of C's memory, too: a block each would show, beside what the collector keeps for itself for a while.
   local more = process.resident() - resident
   unit.assertTrue(more < count * 32 + 4000000, ("%.0f bytes more"):format(more))
@@ -250,7 +254,8 @@ function cases.test_looking()
   local m = open()
   local path = support.path()
   repeated(many / 10, function()
-    assert(m:info() and m:token() and m:path() and tostring(m) and shmutex.inspect(path) and not m:owned() and not m:owner())
+    assert(m:info() and m:token() and m:path() and tostring(m) and shmutex.inspect(path))
+    assert(not m:owned() and not m:owner())
   end)
 end
 
@@ -315,8 +320,8 @@ function cases.test_states_at_the_same_time()
   unit.assertEquals(count, 1)
 end
 
--- Memory runs out at each request in turn: whatever fails, nothing is held afterwards, and what was asked for may be asked
--- for again.
+-- Memory runs out at each request in turn: whatever fails, nothing is held afterwards, and what was asked for may be
+-- asked for again.
 function cases.test_memory_errors()
   local code = [[
     local path, other = ...
@@ -326,7 +331,8 @@ function cases.test_memory_errors()
     for i = 1, 50 do many[i] = i end
     local unpack = table.unpack or unpack
     local m = assert(shmutex.open(path))
-    local repairing = assert(shmutex.open(other, { recover = function() local t = {} for i = 1, 3 do t[i] = {} end end }))
+    local function repair() local t = {} for i = 1, 3 do t[i] = {} end end
+    local repairing = assert(shmutex.open(other, { recover = repair }))
     local function die() process.wait(process.fork(function() repairing:lock() end)) end
     local actions = {
       lock = function() assert(m:lock()) assert(m:unlock()) end,
@@ -334,7 +340,10 @@ function cases.test_memory_errors()
       fail = function() assert(m:lock() and not m:lock() and not m:trylock()) assert(m:unlock() and not m:unlock()) end,
       close = function() assert(m:lock() and not m:close()) assert(m:unlock()) end,
       look = function() m:info() m:owner() m:token() tostring(m) shmutex.inspect(path) shmutex.inspect "" end,
-      open = function() assert(shmutex.open(path, { recover = print, mode = "600" })):close() shmutex.open(path .. "/x") end,
+      open = function()
+        assert(shmutex.open(path, { recover = print, mode = "600" })):close()
+        shmutex.open(path .. "/x")
+      end,
       recover = function() assert(repairing:lock()) assert(repairing:unlock()) end,
       coroutine = function()
         local ran, problem = coroutine.resume(coroutine.create(function() m:with(function() local t = { {} } end) end))

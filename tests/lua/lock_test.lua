@@ -325,7 +325,8 @@ function cases.test_a_child_may_use_and_close_what_it_inherited()
       return pcall(m.lock, m) and 1 or 0
     end))
     unit.assertIs(m:lock(), true)
-    support.assert_succeeds(fork(function() return m:close() and 0 or 1 end)) -- which does not hold what its parent holds
+    -- It does not hold what its parent holds.
+    support.assert_succeeds(fork(function() return m:close() and 0 or 1 end))
     unit.assertIs(m:owned(), true)
     unit.assertIs(m:unlock(), true)
   end)

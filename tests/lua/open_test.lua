@@ -34,8 +34,8 @@ function cases.test_the_module_is_clean()
   local methods = {}
   for name in pairs(getmetatable(open()).__index) do table.insert(methods, name) end
   table.sort(methods)
-  unit.assertEquals(methods, { "close", "consistent", "guard", "info", "lock", "owned", "owner", "path", "poison", "token",
-                               "trylock", "unlock", "with" })
+  unit.assertEquals(methods, { "close", "consistent", "guard", "info", "lock", "owned", "owner", "path", "poison",
+                               "token", "trylock", "unlock", "with" })
 end
 
 function cases.test_default_mode()
@@ -115,7 +115,8 @@ function cases.test_messages_speak_lua()
   local m = open()
   assert_advice("EEXIST", "exists already. Leave exist = false out to open it", shmutex.open(path(), { exist = false }))
   assert_advice("ENOENT", "open it without exist = true.", shmutex.open(path "none", { exist = true }))
-  assert_advice("EPROTOTYPE", "is plain, and was asked for as fair. Ask for the same.", shmutex.open(path(), { fair = true }))
+  assert_advice("EPROTOTYPE", "is plain, and was asked for as fair. Ask for the same.",
+                shmutex.open(path(), { fair = true }))
   m:lock()
   assert_advice("EDEADLK", "create it with recursive = true.", m:lock())
   m:unlock()
@@ -137,7 +138,7 @@ function cases.test_wrong_arguments_of_the_functions()
   unit.assertErrorMsgContains("string expected", shmutex.open)
   unit.assertErrorMsgContains("zero byte", shmutex.open, path() .. "\0x")
   unit.assertErrorMsgContains("table expected", shmutex.open, path(), true)
-  unit.assertErrorMsgContains("no option 'recusive'", shmutex.open, path(), { recusive = true })
+  unit.assertErrorMsgContains("no option 'recusive'", shmutex.open, path(), { recusive = true }) -- codespell:ignore
   unit.assertErrorMsgContains("no option", shmutex.open, path(), { "recursive" })
   unit.assertErrorMsgContains("boolean expected", shmutex.open, path(), { recursive = 1 })
   unit.assertErrorMsgContains("boolean expected", shmutex.open, path(), { fair = "yes" })
@@ -299,11 +300,11 @@ end
 -- Linux's numbers on x86-64 and aarch64.
 function cases.test_errno()
   unit.assertEquals(shmutex.errno, {
-    EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16, EEXIST = 17,
-    EXDEV = 18, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27, ENOSPC = 28, EROFS = 30,
-    EMLINK = 31, EDEADLK = 35, ENAMETOOLONG = 36, ENOLCK = 37, ENOSYS = 38, ELOOP = 40, EIDRM = 43, EBADMSG = 74,
-    EPROTOTYPE = 91, EPROTONOSUPPORT = 93, ENOTSUP = 95, ETIMEDOUT = 110, ESTALE = 116, EDQUOT = 122, EOWNERDEAD = 130,
-    ENOTRECOVERABLE = 131,
+    EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16,
+    EEXIST = 17, EXDEV = 18, ENODEV = 19, ENOTDIR = 20, EINVAL = 22, ENFILE = 23, EMFILE = 24, EFBIG = 27,
+    ENOSPC = 28, EROFS = 30, EMLINK = 31, EDEADLK = 35, ENAMETOOLONG = 36, ENOLCK = 37, ENOSYS = 38, ELOOP = 40,
+    EIDRM = 43, EBADMSG = 74, EPROTOTYPE = 91, EPROTONOSUPPORT = 93, ENOTSUP = 95, ETIMEDOUT = 110,
+    ESTALE = 116, EDQUOT = 122, EOWNERDEAD = 130, ENOTRECOVERABLE = 131,
   })
 end
 

@@ -28,7 +28,8 @@ if support.has_close then
     if passed then return true end
     if type(message) ~= "string" then error(message, 0) end
     local errno = require "shmutex".errno
-    return nil, message, message:find "poisoned" and errno.ENOTRECOVERABLE or message:find "died inside" and errno.EOWNERDEAD
+    local poisoned, died = message:find "poisoned", message:find "died inside"
+    return nil, message, poisoned and errno.ENOTRECOVERABLE or died and errno.EOWNERDEAD
   ]]
 end
 
@@ -151,7 +152,7 @@ function cases.test_recover_may_say_it_itself()
   unit.assertIs(m:lock(), true)
   unit.assertEquals(m:info().recoveries, 1)
   m:unlock()
-  m = open { recover = function(m) assert(m:poison()) end }
+  m = open { recover = function(mutex) assert(mutex:poison()) end }
   die_inside(m)
   assert_fails("ENOTRECOVERABLE", m:lock())
   unit.assertIs(m:owned(), false)

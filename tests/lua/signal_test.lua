@@ -55,8 +55,9 @@ function cases.test_ctrl_c_ends_a_wait_in_with() each_kind("m:with(print, 'insid
 
 function cases.test_ctrl_c_ends_a_wait_in_a_coroutine()
   each_kind("coroutine.wrap(function() m:lock() end)() print 'went on'", assert_interrupted)
-  if jit then return end -- its hooks are for all coroutines, so here the one who resumes has it to himself to go on or not
-  each_kind("coroutine.resume(coroutine.create(function() m:lock() print 'went on' end)) while true do end", assert_interrupted)
+  if jit then return end -- its hooks are for all coroutines, so the one that resumes decides whether to go on
+  each_kind("coroutine.resume(coroutine.create(function() m:lock() print 'went on' end)) while true do end",
+            assert_interrupted)
 end
 
 -- Lua 5.1 cannot say which coroutine is the main one, if none of ours has run there.
@@ -66,7 +67,8 @@ function cases.test_ctrl_c_where_everything_is_in_one_coroutine()
       files = files + 1
       local m = open({ fair = fair == "true" }, "lock " .. files)
       local holder = support.fork_holder(m)
-      assert_interrupted(m, start(("coroutine.wrap(function() %s %s print 'went on' end)()"):format(opening:format(m:path(), fair), wait)))
+      local code = "coroutine.wrap(function() %s %s print 'went on' end)()"
+      assert_interrupted(m, start(code:format(opening:format(m:path(), fair), wait)))
       support.kill(holder)
     end
   end
@@ -100,7 +102,9 @@ function cases.test_other_handlers_where_everything_is_in_one_coroutine()
 end
 
 if support.has_close then
-  function cases.test_ctrl_c_ends_a_wait_in_guard() each_kind("local _ <close> = m:guard() print 'went on'", assert_interrupted) end
+  function cases.test_ctrl_c_ends_a_wait_in_guard()
+    each_kind("local _ <close> = m:guard() print 'went on'", assert_interrupted)
+  end
 end
 
 function cases.test_ctrl_c_ends_a_wait()
@@ -121,7 +125,8 @@ function cases.test_ctrl_c_in_recovery()
   local m = open()
   support.die_inside(m)
   local pid = start(([[
-    local m = assert(require 'shmutex'.open(%q, { recover = function() while true do require 'process'.sleep(1) end end }))
+    local function recover() while true do require 'process'.sleep(1) end end
+    local m = assert(require 'shmutex'.open(%q, { recover = recover }))
     m:lock()
   ]]):format(m:path()))
   support.wait_until(function() return m:owner() == pid end)
@@ -131,8 +136,8 @@ function cases.test_ctrl_c_in_recovery()
   assert_fails("EOWNERDEAD", m:lock())
 end
 
--- A child that does `work` again and again, until it is interrupted; `count` times. What interrupts it is a hook, set by a
--- handler as the interpreter's own does. After each, the lock is not held; or, if `may_be_held`, is released.
+-- A child that does `work` again and again, until interrupted; `count` times. What interrupts is a hook, set by
+-- a handler as the interpreter's own does. After each, the lock is not held; or, if `may_be_held`, is released.
 local rounds = 1000
 
 local function fork_worker(m, shared, work, may_be_held, count)
@@ -161,8 +166,8 @@ end
 
 local function nothing() end
 
--- A block that was left does not hold. Between lock() and the next statement, and between guard() and the beginning of its
--- scope, the interpreter may be interrupted itself.
+-- A block that was left does not hold. Between lock() and the next statement, and between guard() and the beginning of
+-- its scope, the interpreter may be interrupted itself.
 local works = {
   with = { function(m) m:with(nothing) end, false },
   lock = { function(m) m:lock() m:unlock() end, true },

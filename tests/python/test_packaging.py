@@ -69,7 +69,16 @@ def test_without_a_compiler_pip_says_what_to_install(source_tree, tmp_path):
         (programs / name).symlink_to(shutil.which(name))
     environment = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "PYTHONPATH")}
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-w", tmp_path, f"--config-settings=build-dir={tmp_path}/build", source_tree],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-w",
+            tmp_path,
+            f"--config-settings=build-dir={tmp_path}/build",
+            source_tree,
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,7 +87,9 @@ def test_without_a_compiler_pip_says_what_to_install(source_tree, tmp_path):
     )
     assert done.returncode != 0
     said = " ".join(done.stdout.split())
-    assert "libshmutex needs a C compiler to build, and none is on PATH" in said and "apt install gcc" in said, done.stdout
+    assert "libshmutex needs a C compiler to build, and none is on PATH" in said and "apt install gcc" in said, (
+        done.stdout
+    )
     assert done.stdout.count("CMake Error") == 1, done.stdout
 
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by shell tests: a fresh directory of its own, and a word on failure.
 set -eu
 scratch=$WORK/$(basename "$0" .sh)

@@ -100,7 +100,7 @@ static int judge_death(SharedMutex *mutex) {
   if (mutex->inside != 0) --mutex->inside;
   int code = mutex->handle == NULL ? closed_meanwhile() : settle_death(mutex->handle, verdict);
   if (PyErr_Occurred() != NULL) code = raised;
-  if (code == EOWNERDEAD) {
+  if (code == EOWNERDEAD && died != NULL) {
     PyErr_SetObject((PyObject *)Py_TYPE(died), died);
     code = raised;
   }

@@ -58,7 +58,7 @@ void set_main_thread(unsigned long ident);
 
 /* condition.c: what threading.Condition asks of a lock */
 PyObject *mutex_release_save(PyObject *self, PyObject *unused);
-PyObject *mutex_acquire_restore(PyObject *self, PyObject *depth);
+PyObject *mutex_acquire_restore(PyObject *self, PyObject *argument);
 PyObject *mutex_is_owned(PyObject *self, PyObject *unused);
 PyObject *mutex_at_fork_reinit(PyObject *self, PyObject *unused);
 
