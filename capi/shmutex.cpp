@@ -6,9 +6,12 @@
 
 #include "error/failure.h"
 #include "mutex/inspect.h"
+#include "mutex/kind.h"
 #include "mutex/mutex.h"
-#include "object/lock_file.h"
+#include "object/close.h"
 #include "object/memory.h"
+#include "object/open.h"
+#include "object/remove.h"
 
 namespace {
 
@@ -20,7 +23,7 @@ using shmutex::WaitMode;
 constexpr unsigned attributes = SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
 
 static_assert(SHMUTEX_RECURSIVE == shmutex::attribute::recursive && SHMUTEX_FAIR == shmutex::attribute::fair);
-static_assert(SHMUTEX_SIZE == shmutex::buffer_size && SHMUTEX_ALIGN == shmutex::buffer_alignment);
+static_assert(SHMUTEX_SIZE == sizeof(shmutex::Header) + sizeof(Lock) && SHMUTEX_ALIGN == shmutex::memory_alignment);
 static_assert(SHMUTEX_MAX_DEPTH == shmutex::max_depth);
 static_assert(SHMUTEX_STATE_FREE == static_cast<int>(shmutex::State::free));
 static_assert(SHMUTEX_STATE_HELD == static_cast<int>(shmutex::State::held));
@@ -43,7 +46,7 @@ class KeepErrno {
 
 Lock& lock_of(shmutex_t* m) { return *reinterpret_cast<Lock*>(m); }
 const Lock& lock_of(const shmutex_t* m) { return *reinterpret_cast<const Lock*>(m); }
-shmutex_t* handle_of(Lock* lock) { return reinterpret_cast<shmutex_t*>(lock); }
+shmutex_t* handle_of(shmutex::Object* object) { return reinterpret_cast<shmutex_t*>(object); }
 
 [[gnu::cold, gnu::noinline]] int refuse_null() {
   const KeepErrno keep;
@@ -103,12 +106,18 @@ int shmutex_open(shmutex_t** out, const char* path, unsigned flags, unsigned mod
     return refuse_flags(flags);
   }
   if ((mode & ~0777u) != 0) return fail(EINVAL, Reason::bad_mode, nullptr, mode);
-  const shmutex::OpenRequest request{flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0,
-                                     (flags & SHMUTEX_MUST_EXIST) != 0, (flags & SHMUTEX_MUST_CREATE) != 0,
-                                     mode == 0 ? 0600 : mode};
-  Lock* lock = nullptr;
-  const int error = shmutex::open_file(lock, path, request);
-  if (error == 0) *out = handle_of(lock);
+  using shmutex::Creation;
+  const Creation creation = (flags & SHMUTEX_MUST_EXIST) != 0    ? Creation::never
+                            : (flags & SHMUTEX_MUST_CREATE) != 0 ? Creation::always
+                                                                 : Creation::if_missing;
+  shmutex::Object* object = nullptr;
+  const int error = shmutex::open_file(object, path,
+                                       {.kind = shmutex::mutex_kind,
+                                        .attributes = flags & attributes,
+                                        .any_attributes = (flags & SHMUTEX_ANY_ATTR) != 0,
+                                        .creation = creation,
+                                        .mode = mode == 0 ? 0600 : mode});
+  if (error == 0) *out = handle_of(object);
   return error;
 }
 
@@ -116,13 +125,13 @@ int shmutex_unlink(const char* path, unsigned flags) {
   const KeepErrno keep;
   if (const int error = check_path(path); error != 0) return error;
   if (flags != 0) return refuse_flags(flags);
-  return shmutex::unlink_file(path);
+  return shmutex::unlink_file(path, shmutex::mutex_kind);
 }
 
 int shmutex_close(shmutex_t* m) {
   const KeepErrno keep;
   if (m == nullptr) return refuse_null();
-  return shmutex::close_lock(lock_of(m));
+  return shmutex::close_object(lock_of(m), shmutex::mutex_kind);
 }
 
 int shmutex_lock(shmutex_t* m) {
@@ -168,7 +177,7 @@ size_t shmutex_size(void) { return SHMUTEX_SIZE; }
 int shmutex_init(void* mem, size_t len, unsigned flags) {
   const KeepErrno keep;
   if ((flags & ~attributes) != 0) return refuse_flags(flags);
-  return shmutex::init_buffer(mem, len, flags);
+  return shmutex::init_memory(mem, len, shmutex::mutex_kind, flags);
 }
 
 int shmutex_attach(shmutex_t** out, void* mem, size_t len, unsigned flags) {
@@ -176,16 +185,19 @@ int shmutex_attach(shmutex_t** out, void* mem, size_t len, unsigned flags) {
   if (out == nullptr) return refuse_null();
   *out = nullptr;
   if ((flags & ~(attributes | SHMUTEX_ANY_ATTR | SHMUTEX_INIT_ONCE)) != 0) return refuse_flags(flags);
-  Lock* lock = nullptr;
-  const int error = shmutex::attach_buffer(lock, mem, len, flags & attributes, (flags & SHMUTEX_ANY_ATTR) != 0,
-                                           (flags & SHMUTEX_INIT_ONCE) != 0);
-  if (error == 0) *out = handle_of(lock);
+  shmutex::Object* object = nullptr;
+  const int error = shmutex::attach_memory(object, mem, len,
+                                           {.kind = shmutex::mutex_kind,
+                                            .attributes = flags & attributes,
+                                            .any_attributes = (flags & SHMUTEX_ANY_ATTR) != 0,
+                                            .initialise = (flags & SHMUTEX_INIT_ONCE) != 0});
+  if (error == 0) *out = handle_of(object);
   return error;
 }
 
 int shmutex_destroy(void* mem, size_t len) {
   const KeepErrno keep;
-  return shmutex::destroy_buffer(mem, len);
+  return shmutex::destroy_memory(mem, len, shmutex::mutex_kind);
 }
 
 int shmutex_is_owned(const shmutex_t* m) { return m != nullptr && shmutex::is_owned(lock_of(m)) ? 1 : 0; }

@@ -7,7 +7,6 @@
 
 #include "mutex/wait.h"
 #include "os/futex.h"
-#include "process/registry.h"
 
 namespace shmutex::fair {
 namespace {
@@ -37,7 +36,7 @@ class Waiter {
     uint32_t free = 0;
     if (cas_acquire(lock_.shared.word, free, self_.tid)) return record_failure(lock_, finish_acquire_fair(lock_));
     if (mode_ == WaitMode::try_once) return record_failure(lock_, try_once());
-    const registry::WaitScope inside(lock_);
+    const WaitScope inside(lock_);
     const int result = wait();
     if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
     return record_failure(lock_, result);

@@ -7,7 +7,6 @@
 #include "os/file.h"
 #include "os/thread.h"
 #include "os/tid_scope.h"
-#include "process/registry.h"
 #include "sync/robust_word.h"
 
 namespace shmutex {
@@ -54,12 +53,6 @@ TidScope tid_scope_of(const Header& header) {
   __builtin_memcpy(tid_scope.boot_id, header.boot_id, sizeof tid_scope.boot_id);
   tid_scope.pid_namespace = header.pid_namespace;
   return tid_scope;
-}
-
-const Header& header_of(const Lock& lock) {
-  const char* const line = reinterpret_cast<const char*>(&lock);
-  if (is_buffer(lock)) return *reinterpret_cast<const Header*>(line - sizeof(Header));
-  return *static_cast<const Header*>(control_of(lock).base);
 }
 
 int record_failure(int error, const char* path) {

@@ -14,6 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "object/object.h"
+#include "os/robust_list.h"
+
 namespace shmutex {
 
 // What other processes see. Layout is a promise to every process that maps the file: see format_version in header.h.
@@ -38,12 +41,6 @@ inline constexpr uint32_t retired = 2;       // removed; never acquirable again
 inline constexpr uint32_t inconsistent = 4;  // fair locks: owner_died, which the kernel's hand-over would drop
 }  // namespace state
 
-// A node of the thread's robust list, in libc's shape: the list's pointers point at `next`, `prev` lies before it.
-struct Node {
-  void* prev;
-  void* next;
-};
-
 // A lock file: private to this process, so nothing here can be forged. A buffer: shared, written only by the owner.
 struct PrivateLine {
   Node baton_node;
@@ -61,18 +58,21 @@ namespace attribute {
 inline constexpr uint32_t recursive = 0x1;
 inline constexpr uint32_t fair = 0x2;
 inline constexpr uint32_t all = recursive | fair;
-inline constexpr uint32_t buffer = 0x80000000;  // PrivateLine only: this lock lies in the caller's memory
+inline constexpr uint32_t buffer = in_memory_bit;  // PrivateLine only: this lock lies in the caller's memory
 }  // namespace attribute
 
-struct Lock {
+struct Lock : Object {
   SharedLine shared;
   PrivateLine priv;
 };
 
-// The distance from a word to the `next` of its node: -futex_offset of the one libc layout that is supported.
-inline constexpr ptrdiff_t node_distance = 32;
+inline Lock& lock_of(Object& object) { return static_cast<Lock&>(object); }
+inline const Lock& lock_of(const Object& object) { return static_cast<const Lock&>(object); }
+
+inline bool is_buffer(const Lock& lock) { return (lock.priv.attributes & attribute::buffer) != 0; }
 
 static_assert(sizeof(SharedLine) == 64 && sizeof(PrivateLine) == 64 && sizeof(Lock) == 128);
+static_assert(sizeof(SharedLine) == line_size && offsetof(Lock, priv.attributes) == attributes_offset);
 static_assert(offsetof(Lock, priv.word_node.next) == offsetof(Lock, shared.word) + node_distance);
 static_assert(offsetof(Lock, priv.baton_node.next) == offsetof(Lock, shared.baton) + node_distance);
 static_assert(offsetof(SharedLine, token) == 32 && offsetof(SharedLine, baton) == 40 &&

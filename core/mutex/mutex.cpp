@@ -5,13 +5,9 @@
 
 #include "error/failure.h"
 #include "mutex/wait.h"
-#include "process/process.h"
-#include "process/registry.h"
 
 namespace shmutex {
 namespace {
-
-using registry::path_of;
 
 uint32_t owner_tid(const Lock& lock) { return word::tid(load_relaxed(lock.shared.word)); }
 

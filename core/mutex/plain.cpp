@@ -18,7 +18,6 @@
 #include "mutex/wait.h"
 #include "os/futex.h"
 #include "os/syscall.h"
-#include "process/registry.h"
 
 namespace shmutex::plain {
 namespace {
@@ -72,7 +71,7 @@ class Waiter {
     }
     int result = spin();
     if (result != EBUSY) return record_failure(lock_, result);
-    const registry::WaitScope inside(lock_);
+    const WaitScope inside(lock_);
     result = queue();
     if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
     return record_failure(lock_, result);

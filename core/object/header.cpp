@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/fnv1a.h"
-#include "mutex/layout.h"
 
 namespace shmutex {
 namespace {
@@ -20,15 +19,7 @@ uint64_t checksum(const Header& header) {
 // A page of some supported machine: what a lock file of any format version is large.
 bool plausible_file_size(uint64_t size) { return size >= 4096 && size <= 65536 && (size & (size - 1)) == 0; }
 
-bool same_bytes(const uint8_t (&a)[16], const uint8_t (&b)[16]) { return memcmp(a, b, sizeof a) == 0; }
-
 }  // namespace
-
-bool same_boot(const TidScope& a, const TidScope& b) { return same_bytes(a.boot_id, b.boot_id); }
-
-bool same_tid_scope(const TidScope& a, const TidScope& b) {
-  return same_boot(a, b) && a.pid_namespace == b.pid_namespace;
-}
 
 Header make_header(Placement placement, const TidScope& tid_scope, uint32_t unit_size, uint32_t word_offset,
                    int32_t futex_offset, uint32_t attributes) {
@@ -56,7 +47,7 @@ HeaderStatus judge(const Header& header, Placement placement, uint64_t size, con
     if (placement == Placement::file && header.unit_size != size) return HeaderStatus::foreign;
   }
   // A stale lock can be made anew, whoever wrote it and however: so this goes before the questions of format.
-  if (!same_bytes(header.boot_id, ours.boot_id)) return HeaderStatus::stale;
+  if (memcmp(header.boot_id, ours.boot_id, sizeof header.boot_id) != 0) return HeaderStatus::stale;
   if (header.version != format_version) return HeaderStatus::other_format;
   if (header.pid_namespace != ours.pid_namespace) return HeaderStatus::stale;
   if (header.unit_size != ours.unit_size || header.word_offset != ours.word_offset ||

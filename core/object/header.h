@@ -5,16 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "os/tid_scope.h"
+
 namespace shmutex {
-
-// Numbers of one life of a machine and of one set of TIDs.
-struct TidScope {
-  uint8_t boot_id[16];
-  uint64_t pid_namespace;  // inode of /proc/self/ns/pid
-};
-
-bool same_boot(const TidScope& a, const TidScope& b);
-bool same_tid_scope(const TidScope& a, const TidScope& b);
 
 struct Header {
   uint64_t magic;       // at the same place in every format version

@@ -5,83 +5,85 @@
 
 #include "base/atomics.h"
 #include "error/failure.h"
-#include "mutex/mutex.h"
+#include "object/retire.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/robust_list.h"
+#include "os/thread.h"
 #include "process/process.h"
-#include "process/registry.h"
+#include "process/process_lock.h"
 #include "sync/robust_word.h"
 
 namespace shmutex {
 namespace {
 
-constexpr int64_t takeover_timeout = 10 * second;
+constexpr int64_t init_timeout = 10 * second;  // with a live process that is initialising
 
-struct Buffer {
-  Header header;
-  Lock lock;
-};
-static_assert(sizeof(Buffer) == buffer_size && alignof(Buffer) == buffer_alignment);
-
-int check_memory(const void* memory, size_t length) {
+int check_memory(const void* memory, size_t length, const Kind& kind) {
   if (memory == nullptr) return fail(EINVAL, Reason::null_argument);
-  if (reinterpret_cast<uintptr_t>(memory) % buffer_alignment != 0) {
-    return fail(EINVAL, Reason::memory_misaligned, nullptr, reinterpret_cast<uintptr_t>(memory), buffer_alignment);
+  if (reinterpret_cast<uintptr_t>(memory) % memory_alignment != 0) {
+    return fail(EINVAL, Reason::memory_misaligned, nullptr, reinterpret_cast<uintptr_t>(memory), memory_alignment);
   }
-  if (length < buffer_size) return fail(EINVAL, Reason::memory_too_small, nullptr, length, buffer_size);
+  if (length < kind.memory_size) return fail(EINVAL, Reason::memory_too_small, nullptr, length, kind.memory_size);
   return 0;
 }
 
-Header header(uint32_t attributes) {
-  return make_header(Placement::buffer, our_tid_scope(), static_cast<uint32_t>(buffer_size),
-                     static_cast<uint32_t>(offsetof(Buffer, lock.shared.word)), static_cast<int32_t>(-node_distance),
+Header memory_header(const Kind& kind, uint32_t attributes) {
+  return make_header(Placement::buffer, our_tid_scope(), static_cast<uint32_t>(kind.memory_size),
+                     static_cast<uint32_t>(sizeof(Header)) + kind.word_offset, static_cast<int32_t>(-node_distance),
                      attributes);
 }
 
-// All but the baton, which the caller may hold, and validity, which is set last.
-void fill(Buffer& buffer, uint32_t attributes) {
-  store_release(buffer.header.validity, validity::unset);
-  buffer.header = header(attributes);
-  SharedLine line{};
-  line.token = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
-  line.baton = load_relaxed(buffer.lock.shared.baton);
-  buffer.lock.shared = line;
-  buffer.lock.priv = PrivateLine{};
-  buffer.lock.priv.attributes = attributes | attribute::buffer;
-  store_release(buffer.header.validity, validity::valid);
+// All but the initialiser's word, which the caller may hold, and validity, which is set last.
+void fill(Object& object, const Kind& kind, uint32_t attributes) {
+  Header& header = memory_header_of(object);
+  store_release(header.validity, validity::unset);
+  header = memory_header(kind, attributes);
+  const uint32_t held = load_relaxed(kind.initialiser(object));
+  Line line{};
+  kind.make(line);
+  memcpy(&kind.initialiser(reinterpret_cast<Object&>(line)), &held, sizeof held);
+  memcpy(&object, &line, sizeof line);
+  memset(bytes_of(object) + line_size, 0, kind.memory_size - sizeof(Header) - line_size);
+  attributes_of(object) = attributes | in_memory_bit;
+  store_release(header.validity, validity::valid);
 }
 
-// An initialiser at work has taken the baton, and nothing else can be told from the outside.
-bool is_untouched(const Buffer& buffer) {
-  Buffer copy = buffer;
-  copy.lock.shared.baton = 0;
-  constexpr Buffer zero{};
-  return memcmp(&copy, &zero, sizeof copy) == 0;
+// An initialiser at work has taken its word, and nothing else can be told from the outside.
+bool is_untouched(Object& object, const Kind& kind) {
+  const auto* const begin = reinterpret_cast<const unsigned char*>(&memory_header_of(object));
+  const auto* const word = reinterpret_cast<const unsigned char*>(&kind.initialiser(object));
+  for (const unsigned char* byte = begin; byte != begin + kind.memory_size; ++byte) {
+    if (*byte != 0 && (byte < word || byte >= word + sizeof(uint32_t))) return false;
+  }
+  return true;
 }
 
-// Zeroed memory is initialised by whoever gets the baton. Should he die, the kernel marks the baton owner_died, and another
-// does it again. He leaves the baton as every head waiter does, so it is no matter that others use the lock already.
-int initialise_once(Buffer& buffer, uint32_t attributes) {
-  Lock& lock = buffer.lock;
+// Zeroed memory is initialised by the process that gets the initialiser's word. Should it die, the kernel marks the word
+// owner_died, and another does it again. The word is left as every other holder leaves it, so it is no matter that others
+// use the object already.
+int initialise_once(Object& object, const Kind& kind, uint32_t attributes) {
+  uint32_t& word = kind.initialiser(object);
+  void* const entry = reinterpret_cast<char*>(&word) + node_distance;
   RobustHead& head = *this_thread().head;
-  const int64_t deadline = now_ns() + takeover_timeout;
-  while (load_acquire(buffer.header.validity) == validity::unset) {
-    robust::set_pending(head, &lock.priv.baton_node.next);
-    uint32_t found = load_relaxed(lock.shared.baton);
-    if (word::is_free(found) && cas_acquire(lock.shared.baton, found, this_thread().tid | word::waiters)) {
-      const bool unset = load_acquire(buffer.header.validity) == validity::unset;
+  const int64_t deadline = now_ns() + init_timeout;
+  while (load_acquire(memory_header_of(object).validity) == validity::unset) {
+    robust::set_pending(head, entry);
+    uint32_t found = load_relaxed(word);
+    if (word::is_free(found) && cas_acquire(word, found, this_thread().tid | word::waiters)) {
+      const bool unset = load_acquire(memory_header_of(object).validity) == validity::unset;
       const bool begun_by_the_dead = (found & word::owner_died) != 0;
-      const bool usable = !unset || begun_by_the_dead || is_untouched(buffer);
-      if (unset && usable) fill(buffer, attributes);
-      store_release(lock.shared.baton, usable ? 0u : found);
-      futex::wake_one(lock.shared.baton);
+      const bool usable = !unset || begun_by_the_dead || is_untouched(object, kind);
+      if (unset && usable) fill(object, kind, attributes);
+      store_release(word, usable ? 0u : found);
+      futex::wake_one(word);
       robust::clear_pending(head);
       return usable ? 0 : fail(EBADMSG, Reason::buffer_not_a_lock);
     }
     robust::clear_pending(head);
     if (word::is_free(found)) continue;
-    // No such thread, and yet the kernel has not marked the baton: this never was zeroed memory (or the notice got lost).
-    if (thread_is_dead(word::tid(found)) && load_relaxed(lock.shared.baton) == found) {
+    // No such thread, and yet the kernel has not marked the word: this never was zeroed memory (or the notice got lost).
+    if (thread_is_dead(word::tid(found)) && load_relaxed(word) == found) {
       return fail(EBADMSG, Reason::buffer_not_a_lock);
     }
     if (now_ns() > deadline) return fail(EBUSY, Reason::buffer_init_stuck);
@@ -90,15 +92,19 @@ int initialise_once(Buffer& buffer, uint32_t attributes) {
   return 0;
 }
 
-int judge_buffer(Buffer& buffer, uint32_t& attributes) {
+bool is_retired(const Object& object, const Kind& kind) {
+  return kind.is_retired(reinterpret_cast<const Line&>(object));
+}
+
+// The attributes of what is usable here.
+int judge_memory(Object& object, const Kind& kind, uint32_t& attributes) {
   Header found{};
-  memcpy(&found, &buffer.header, sizeof found);
-  attributes = found.attributes & attribute::all;
-  switch (judge(found, Placement::buffer, buffer_size, header(0))) {
+  memcpy(&found, &memory_header_of(object), sizeof found);
+  attributes = found.attributes & kind.attributes;
+  switch (judge(found, Placement::buffer, kind.memory_size, memory_header(kind, 0))) {
     case HeaderStatus::usable:
-      // Retired, and yet valid: whoever destroys it is not done, or was killed. The private line must say what it belongs to.
-      if ((load_relaxed(buffer.lock.shared.state) & state::retired) == 0 &&
-          buffer.lock.priv.attributes == (found.attributes | attribute::buffer)) {
+      // Retired, and yet valid: its destroyer is not done, or was killed. The private line must say what it belongs to.
+      if (!is_retired(object, kind) && load_relaxed(attributes_of(object)) == (found.attributes | in_memory_bit)) {
         return 0;
       }
       break;
@@ -113,49 +119,44 @@ int judge_buffer(Buffer& buffer, uint32_t& attributes) {
 
 }  // namespace
 
-int init_buffer(void* memory, size_t length, uint32_t attributes) {
-  if (const int error = check_memory(memory, length); error != 0) return error;
+int init_memory(void* memory, size_t length, const Kind& kind, uint32_t attributes) {
+  if (const int error = check_memory(memory, length, kind); error != 0) return error;
   if (const int error = ensure_process_ready(); error != 0) return error;
-  auto& buffer = *static_cast<Buffer*>(memory);
-  store_relaxed(buffer.lock.shared.baton, 0u);
-  fill(buffer, attributes);
+  Object& object = object_in(memory);
+  store_relaxed(kind.initialiser(object), 0u);
+  fill(object, kind, attributes);
   return 0;
 }
 
-int attach_buffer(Lock*& out, void* memory, size_t length, uint32_t attributes, bool any_attributes, bool init_once) {
-  if (const int error = check_memory(memory, length); error != 0) return error;
+int attach_memory(Object*& out, void* memory, size_t length, const MemoryRequest& request) {
+  const Kind& kind = request.kind;
+  if (const int error = check_memory(memory, length, kind); error != 0) return error;
   if (const int error = ensure_process_ready(); error != 0) return error;
-  auto& buffer = *static_cast<Buffer*>(memory);
-  if (init_once) {
-    if (const int error = initialise_once(buffer, attributes); error != 0) return error;
+  Object& object = object_in(memory);
+  if (request.initialise) {
+    if (const int error = initialise_once(object, kind, request.attributes); error != 0) return error;
   }
   uint32_t found = 0;
-  if (const int error = judge_buffer(buffer, found); error != 0) return error;
-  if (!any_attributes && found != attributes) return fail(EPROTOTYPE, Reason::attributes, nullptr, found, attributes);
-  const ProcessLock guard;
-  if (const int error = registry::add_buffer_reference(buffer.lock); error != 0) {
-    return fail(error, Reason::out_of_memory);
+  if (const int error = judge_memory(object, kind, found); error != 0) return error;
+  if (!request.any_attributes && found != request.attributes) {
+    return fail(EPROTOTYPE, Reason::attributes, nullptr, found, request.attributes);
   }
-  out = &buffer.lock;
+  const ProcessLock guard;
+  if (const int error = registry::add_memory_reference(&object); error != 0) return fail(error, Reason::out_of_memory);
+  out = &object;
   return 0;
 }
 
-int destroy_buffer(void* memory, size_t length) {
-  if (const int error = check_memory(memory, length); error != 0) return error;
+int destroy_memory(void* memory, size_t length, const Kind& kind) {
+  if (const int error = check_memory(memory, length, kind); error != 0) return error;
   if (const int error = ensure_process_ready(); error != 0) return error;
-  auto& buffer = *static_cast<Buffer*>(memory);
+  Object& object = object_in(memory);
   uint32_t attributes = 0;
-  if (const int error = judge_buffer(buffer, attributes); error != 0) return error;
-  Lock& lock = buffer.lock;
-  const uint32_t owner = word::tid(load_relaxed(lock.shared.word));
-  if (is_owned(lock)) return fail(EBUSY, Reason::held_destroy, nullptr, owner);
-  const int taken = acquire(lock, 0, WaitMode::try_once);
-  if (taken == EBUSY || (taken == ENOTRECOVERABLE && owner != 0))
-    return fail(EBUSY, Reason::held_destroy, nullptr, owner);
-  if (taken != 0 && taken != EOWNERDEAD && taken != ENOTRECOVERABLE && taken != EIDRM) return taken;
-  __atomic_or_fetch(&lock.shared.state, state::retired, __ATOMIC_RELAXED);
-  store_release(buffer.header.validity, validity::destroyed);
-  return taken == 0 || taken == EOWNERDEAD ? release(lock) : 0;
+  if (const int error = judge_memory(object, kind, attributes); error != 0) return error;
+  return retire(object, kind, Reason::held_destroy, nullptr, [&object] {
+    store_release(memory_header_of(object).validity, validity::destroyed);
+    return 0;
+  });
 }
 
 }  // namespace shmutex

@@ -1,18 +1,23 @@
-// Locks in memory that the caller brings: Header, SharedLine and PrivateLine, one behind the other.
+// Objects in memory that the caller brings: Header, Line and private line, one behind the other.
 #pragma once
 
 #include <cstddef>
 
-#include "mutex/layout.h"
-#include "object/header.h"
+#include "object/kind.h"
 
 namespace shmutex {
 
-inline constexpr size_t buffer_size = sizeof(Header) + sizeof(Lock);
-inline constexpr size_t buffer_alignment = 64;
+inline constexpr size_t memory_alignment = line_size;
 
-int init_buffer(void* memory, size_t length, uint32_t attributes);
-int attach_buffer(Lock*& out, void* memory, size_t length, uint32_t attributes, bool any_attributes, bool init_once);
-int destroy_buffer(void* memory, size_t length);
+struct MemoryRequest {
+  const Kind& kind;
+  uint32_t attributes;
+  bool any_attributes;  // whatever the object has
+  bool initialise;      // zeroed memory, once
+};
+
+int init_memory(void* memory, size_t length, const Kind& kind, uint32_t attributes);
+int attach_memory(Object*& out, void* memory, size_t length, const MemoryRequest& request);
+int destroy_memory(void* memory, size_t length, const Kind& kind);
 
 }  // namespace shmutex

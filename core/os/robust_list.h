@@ -5,12 +5,21 @@
 // Bit 0 of a pointer marks an entry of a priority-inheritance lock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/atomics.h"
-#include "mutex/layout.h"
 
 namespace shmutex {
+
+// A node of the thread's robust list, in libc's shape: the list's pointers point at `next`, `prev` lies before it.
+struct Node {
+  void* prev;
+  void* next;
+};
+
+// The distance from a word to the `next` of its node: -futex_offset of the one libc layout that is supported.
+inline constexpr ptrdiff_t node_distance = 32;
 
 struct RobustHead {
   void* list;

@@ -1,9 +1,18 @@
-// In which boot and PID namespace this process lives: where a TID that stands in a lock means something.
+// In which boot and PID namespace this process lives: where a TID that stands in shared memory means something.
 #pragma once
 
-#include "object/header.h"
+#include <cstdint>
 
 namespace shmutex {
+
+// Numbers of one life of a machine and of one set of TIDs.
+struct TidScope {
+  uint8_t boot_id[16];
+  uint64_t pid_namespace;  // inode of /proc/self/ns/pid
+};
+
+bool same_boot(const TidScope& a, const TidScope& b);
+bool same_tid_scope(const TidScope& a, const TidScope& b);
 
 // 0, or an errno value; ENOSYS: /proc does not tell.
 int read_tid_scope(TidScope& tid_scope);

@@ -3,10 +3,10 @@
 #include <errno.h>
 
 #include "error/failure.h"
-#include "os/clock.h"
-#include "os/futex.h"
 #include "os/syscall.h"
+#include "os/thread.h"
 #include "os/tid_scope.h"
+#include "process/process_lock.h"
 #include "process/registry.h"
 
 namespace shmutex {
@@ -18,9 +18,6 @@ uint32_t tid_scope_pid = 0;         // and its PID
 bool shape_checked = false;
 // This process was forked into another PID namespace with open locks: every call must ask whether its lock is one of them.
 bool migrated = false;
-
-// 0: free; else the holder's generation in the upper bits, bit 0: somebody may be asleep.
-uint32_t process_lock = 0;
 
 // After a fork only the PID namespace can have changed. A child that has no /proc any more (chroot) is in its parent's
 // namespace if it can name its parent there: the first process of a new one cannot.
@@ -67,33 +64,8 @@ int ensure_process_ready() {
   return 0;
 }
 
-int prepare(const Lock& lock) {
-  if (const int error = ensure_process_ready(); error != 0) return error;
-  if (unlikely(load_relaxed(migrated)) && registry::pid_namespace_of(lock) != tid_scope.pid_namespace) {
-    return fail(EXDEV, Reason::forked_elsewhere, registry::path_of(lock));
-  }
-  return 0;
-}
+bool process_migrated() { return load_relaxed(migrated); }
 
 const TidScope& our_tid_scope() { return tid_scope; }
-
-ProcessLock::ProcessLock() {
-  const uint32_t mine = current_fork_generation() << 1;
-  uint32_t taken = mine;
-  for (;;) {
-    uint32_t found = load_relaxed(process_lock);
-    if (found >> 1 != mine >> 1) {
-      if (cas_acquire(process_lock, found, taken)) return;
-      continue;
-    }
-    if ((found & 1) == 0 && !cas_relaxed(process_lock, found, found | 1)) continue;
-    futex::wait(process_lock, mine | 1, now_ns() + second);
-    taken = mine | 1;  // others may be asleep, too
-  }
-}
-
-ProcessLock::~ProcessLock() {
-  if ((__atomic_exchange_n(&process_lock, 0u, __ATOMIC_RELEASE) & 1) != 0) futex::wake_one(process_lock);
-}
 
 }  // namespace shmutex

@@ -4,78 +4,80 @@
 #include <stdlib.h>
 
 #include "base/atomics.h"
-#include "object/header.h"
-#include "process/process.h"
+#include "os/thread.h"
+#include "process/process_lock.h"
 
 namespace shmutex::registry {
 namespace {
 
-// ---- files: a chained hash table over their controls. A single store adds or removes one, so a fork at any instant finds
+// ---- files: a chained hash table over their entries. A single store adds or removes one, so a fork at any instant finds
 // it whole.
 
 constexpr size_t file_buckets = 4096;
-FileControl* files[file_buckets];
+FileEntry* files[file_buckets];
 uint32_t file_count = 0;
 
-FileControl*& bucket_of(dev_t device, ino_t inode) {
+FileEntry*& bucket_of(dev_t device, ino_t inode) {
   const uint64_t hash = (static_cast<uint64_t>(inode) ^ static_cast<uint64_t>(device) << 32) * 0x9e37'79b9'7f4a'7c15;
   return files[hash >> 52];
 }
 static_assert(file_buckets == 1u << 12);
 
-// ---- buffers: an open-addressing table by address, since nothing of this process can lie in the shared memory.
+// ---- memory: an open-addressing table by address.
 
-struct BufferEntry {
-  const Lock* lock;  // null: empty. Entries without references stay as tombstones until the table is rebuilt
+struct MemoryEntry {
+  const void* object;  // null: empty. Entries without references stay as tombstones until the table is rebuilt
   uint64_t inside;
   uint32_t references;
 };
 
-struct BufferTable {
+struct MemoryTable {
   size_t capacity;  // a power of two
   size_t used;      // tombstones included
-  BufferEntry* entries;
+  MemoryEntry* entries;
 };
 
-BufferTable* buffers = nullptr;  // replaced as a whole when it grows
-uint32_t buffer_references = 0;
+MemoryTable* in_memory = nullptr;  // replaced as a whole when it grows
+uint32_t memory_reference_count = 0;
 
-size_t slot_of(const BufferTable& table, const Lock& lock) {
-  const uint64_t hash = (reinterpret_cast<uintptr_t>(&lock) >> 6) * 0x9e37'79b9'7f4a'7c15;
+size_t slot_of(const MemoryTable& table, const void* object) {
+  const uint64_t hash = (reinterpret_cast<uintptr_t>(object) >> 6) * 0x9e37'79b9'7f4a'7c15;
   return static_cast<size_t>(hash >> 20) & (table.capacity - 1);
 }
 
-BufferEntry* find_in(const BufferTable& table, const Lock& lock, bool or_empty) {
-  for (size_t slot = slot_of(table, lock);; slot = (slot + 1) & (table.capacity - 1)) {
-    BufferEntry& entry = table.entries[slot];
-    if (entry.lock == &lock) return &entry;
-    if (entry.lock == nullptr) return or_empty ? &entry : nullptr;
+MemoryEntry* find_in(const MemoryTable& table, const void* object, bool or_empty) {
+  for (size_t slot = slot_of(table, object);; slot = (slot + 1) & (table.capacity - 1)) {
+    MemoryEntry& entry = table.entries[slot];
+    if (entry.object == object) return &entry;
+    if (entry.object == nullptr) return or_empty ? &entry : nullptr;
   }
 }
 
-BufferEntry* find_buffer(const Lock& lock) { return buffers == nullptr ? nullptr : find_in(*buffers, lock, false); }
+MemoryEntry* find_memory(const void* object) {
+  return in_memory == nullptr ? nullptr : find_in(*in_memory, object, false);
+}
 
 bool grow() {
   size_t live = 0;
-  for (size_t i = 0; buffers != nullptr && i < buffers->capacity; ++i) {
-    if (buffers->entries[i].references != 0) ++live;
+  for (size_t i = 0; in_memory != nullptr && i < in_memory->capacity; ++i) {
+    if (in_memory->entries[i].references != 0) ++live;
   }
   size_t capacity = 64;
   while (capacity < 4 * (live + 1)) capacity *= 2;
-  auto* const table = static_cast<BufferTable*>(malloc(sizeof(BufferTable)));
-  auto* const entries = static_cast<BufferEntry*>(calloc(capacity, sizeof(BufferEntry)));
+  auto* const table = static_cast<MemoryTable*>(malloc(sizeof(MemoryTable)));
+  auto* const entries = static_cast<MemoryEntry*>(calloc(capacity, sizeof(MemoryEntry)));
   if (table == nullptr || entries == nullptr) {
     free(table);
     free(entries);
     return false;
   }
   *table = {capacity, live, entries};
-  for (size_t i = 0; buffers != nullptr && i < buffers->capacity; ++i) {
-    const BufferEntry& entry = buffers->entries[i];
-    if (entry.references != 0) *find_in(*table, *entry.lock, true) = entry;
+  for (size_t i = 0; in_memory != nullptr && i < in_memory->capacity; ++i) {
+    const MemoryEntry& entry = in_memory->entries[i];
+    if (entry.references != 0) *find_in(*table, entry.object, true) = entry;
   }
-  BufferTable* const old = buffers;
-  __atomic_store_n(&buffers, table, __ATOMIC_RELEASE);
+  MemoryTable* const old = in_memory;
+  __atomic_store_n(&in_memory, table, __ATOMIC_RELEASE);
   if (old != nullptr) free(old->entries);
   free(old);
   return true;
@@ -90,90 +92,80 @@ uint64_t counted(uint64_t inside, int by) {
   return fork_generation | (count + static_cast<uint64_t>(static_cast<int64_t>(by)));
 }
 
-void count(Lock& lock, int by) {
-  if (is_buffer(lock)) {
-    const ProcessLock guard;
-    if (BufferEntry* const entry = find_buffer(lock); entry != nullptr) entry->inside = counted(entry->inside, by);
-    return;
-  }
-  uint64_t& inside = control_of(lock).inside;
-  uint64_t found = load_relaxed(inside);
-  while (!cas_relaxed(inside, found, counted(found, by))) {
+void count(FileEntry& entry, int by) {
+  uint64_t found = load_relaxed(entry.inside);
+  while (!cas_relaxed(entry.inside, found, counted(found, by))) {
   }
 }
 
+void count_memory(const void* object, int by) {
+  const ProcessLock guard;
+  if (MemoryEntry* const entry = find_memory(object); entry != nullptr) entry->inside = counted(entry->inside, by);
+}
+
+bool anyone(uint64_t inside) { return inside >> 32 == current_fork_generation() && (inside & UINT32_MAX) != 0; }
+
 }  // namespace
 
-Lock* find_file(dev_t device, ino_t inode) {
-  for (FileControl* control = bucket_of(device, inode); control != nullptr; control = control->next) {
-    if (control->inode == inode && control->device == device) return &lock_of(*control);
+FileEntry* find_file(dev_t device, ino_t inode) {
+  for (FileEntry* entry = bucket_of(device, inode); entry != nullptr; entry = entry->next) {
+    if (entry->inode == inode && entry->device == device) return entry;
   }
   return nullptr;
 }
 
-void add_file(FileControl& control) {
-  FileControl*& bucket = bucket_of(control.device, control.inode);
-  control.next = bucket;
+void add_file(FileEntry& entry) {
+  FileEntry*& bucket = bucket_of(entry.device, entry.inode);
+  entry.next = bucket;
   compiler_barrier();
-  store_relaxed(bucket, &control);
+  store_relaxed(bucket, &entry);
   ++file_count;
 }
 
-void remove_file(FileControl& control) {
-  FileControl** link = &bucket_of(control.device, control.inode);
-  while (*link != &control) link = &(*link)->next;
-  store_relaxed(*link, control.next);
+void remove_file(FileEntry& entry) {
+  FileEntry** link = &bucket_of(entry.device, entry.inode);
+  while (*link != &entry) link = &(*link)->next;
+  store_relaxed(*link, entry.next);
   --file_count;
 }
 
-int add_buffer_reference(Lock& lock) {
-  if ((buffers == nullptr || 2 * (buffers->used + 1) > buffers->capacity) && find_buffer(lock) == nullptr && !grow()) {
-    return ENOMEM;
-  }
-  BufferEntry& entry = *find_in(*buffers, lock, true);
-  if (entry.lock == nullptr) {
-    entry.lock = &lock;
-    ++buffers->used;
+int add_memory_reference(const void* object) {
+  const bool full = in_memory == nullptr || 2 * (in_memory->used + 1) > in_memory->capacity;
+  if (full && find_memory(object) == nullptr && !grow()) return ENOMEM;
+  MemoryEntry& entry = *find_in(*in_memory, object, true);
+  if (entry.object == nullptr) {
+    entry.object = object;
+    ++in_memory->used;
   }
   ++entry.references;
-  ++buffer_references;
+  ++memory_reference_count;
   return 0;
 }
 
-uint32_t references(const Lock& lock) {
-  if (!is_buffer(lock)) return control_of(lock).references;
-  const BufferEntry* const entry = find_buffer(lock);
+uint32_t memory_references(const void* object) {
+  const MemoryEntry* const entry = find_memory(object);
   return entry == nullptr ? 0 : entry->references;
 }
 
-uint32_t drop_reference(Lock& lock) {
-  if (!is_buffer(lock)) return --control_of(lock).references;
-  BufferEntry* const entry = find_buffer(lock);
+uint32_t drop_memory_reference(const void* object) {
+  MemoryEntry* const entry = find_memory(object);
   if (entry == nullptr || entry->references == 0) return 0;
-  --buffer_references;
+  --memory_reference_count;
   return --entry->references;
 }
 
-bool any_open() { return file_count != 0 || buffer_references != 0; }
+bool any_open() { return file_count != 0 || memory_reference_count != 0; }
 
-bool anyone_inside(const Lock& lock) {
-  uint64_t inside = 0;
-  if (!is_buffer(lock)) {
-    inside = load_relaxed(control_of(lock).inside);
-  } else if (const BufferEntry* const entry = find_buffer(lock); entry != nullptr) {
-    inside = entry->inside;
-  }
-  return inside >> 32 == current_fork_generation() && (inside & UINT32_MAX) != 0;
+bool anyone_inside(const FileEntry& entry) { return anyone(load_relaxed(entry.inside)); }
+
+bool anyone_inside_memory(const void* object) {
+  const MemoryEntry* const entry = find_memory(object);
+  return entry != nullptr && anyone(entry->inside);
 }
 
-WaitScope::WaitScope(Lock& lock) : lock_(lock) { count(lock, +1); }
-WaitScope::~WaitScope() { count(lock_, -1); }
-
-uint64_t pid_namespace_of(const Lock& lock) {
-  if (!is_buffer(lock)) return control_of(lock).pid_namespace;
-  return reinterpret_cast<const Header*>(reinterpret_cast<const char*>(&lock) - sizeof(Header))->pid_namespace;
-}
-
-const char* path_of(const Lock& lock) { return is_buffer(lock) ? nullptr : control_of(lock).path; }
+void enter(FileEntry& entry) { count(entry, +1); }
+void leave(FileEntry& entry) { count(entry, -1); }
+void enter_memory(const void* object) { count_memory(object, +1); }
+void leave_memory(const void* object) { count_memory(object, -1); }
 
 }  // namespace shmutex::registry

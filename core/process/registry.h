@@ -1,63 +1,40 @@
-// Every lock that this process has open, once each: "one lock, one record per process".
+// Every object that this process has open, once each: "one object, one record per process".
 #pragma once
 
 #include <sys/types.h>
 
-#include "mutex/layout.h"
+#include <cstdint>
 
-namespace shmutex {
+namespace shmutex::registry {
 
-// Behind the private line of a lock file's mapping, in the private page.
-struct FileControl {
+// The record of an object in a file; it lies in the object's private page.
+struct FileEntry {
   dev_t device;
   ino_t inode;
-  FileControl* next;  // in the registry
-  void* base;         // of the mapping
-  uint64_t inside;    // registry::WaitScope
-  uint64_t pid_namespace;
+  FileEntry* next;
+  uint64_t inside;  // threads that wait
   uint32_t references;
-  int kept_descriptor;  // -1, or what keeps the file's live-user lock where the mapping does not
-  char path[3900];      // absolute, for messages, and to see whether the name still leads here; "" if too long
 };
 
-inline FileControl& control_of(Lock& lock) {
-  return *reinterpret_cast<FileControl*>(reinterpret_cast<char*>(&lock) + sizeof(Lock));
-}
-inline const FileControl& control_of(const Lock& lock) { return control_of(const_cast<Lock&>(lock)); }
-inline Lock& lock_of(FileControl& control) {
-  return *reinterpret_cast<Lock*>(reinterpret_cast<char*>(&control) - sizeof(Lock));
-}
+// These need the ProcessLock.
+FileEntry* find_file(dev_t device, ino_t inode);
+void add_file(FileEntry& entry);
+void remove_file(FileEntry& entry);
 
-inline bool is_buffer(const Lock& lock) { return (lock.priv.attributes & attribute::buffer) != 0; }
-
-namespace registry {
-
-// The following need the ProcessLock.
-Lock* find_file(dev_t device, ino_t inode);
-void add_file(FileControl& control);
-void remove_file(FileControl& control);
-int add_buffer_reference(Lock& lock);  // 0 or ENOMEM
-uint32_t references(const Lock& lock);
-uint32_t drop_reference(Lock& lock);  // returns how many are left; a buffer without any is forgotten
+// Objects in memory are known by address, since nothing of this process can lie in memory that is shared.
+int add_memory_reference(const void* object);  // 0 or ENOMEM
+uint32_t memory_references(const void* object);
+uint32_t drop_memory_reference(const void* object);  // returns how many are left; one without any is forgotten
 bool any_open();
 
-// Whether a thread of this process is inside a waiting call on the lock.
-bool anyone_inside(const Lock& lock);
+// Threads of this process inside a waiting call on the object. To ask needs the ProcessLock.
+bool anyone_inside(const FileEntry& entry);
+bool anyone_inside_memory(const void* object);
 
-// Counts the calling thread as inside while it lives.
-class WaitScope {
- public:
-  explicit WaitScope(Lock& lock);
-  ~WaitScope();
-  WaitScope(const WaitScope&) = delete;
-  WaitScope& operator=(const WaitScope&) = delete;
+// These do not.
+void enter(FileEntry& entry);
+void leave(FileEntry& entry);
+void enter_memory(const void* object);
+void leave_memory(const void* object);
 
- private:
-  Lock& lock_;
-};
-
-uint64_t pid_namespace_of(const Lock& lock);
-const char* path_of(const Lock& lock);  // null for a buffer
-
-}  // namespace registry
-}  // namespace shmutex
+}  // namespace shmutex::registry

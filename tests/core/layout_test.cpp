@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "object/header.h"
-#include "object/lock_file.h"
 #include "object/memory.h"
 #include "os/thread.h"
-#include "process/registry.h"
 
 namespace shmutex {
 namespace {
@@ -28,14 +26,14 @@ TEST(Layout, NodesLieBehindThePageBoundaryWhereTheKernelLooks) {
 }
 
 TEST(Layout, BufferIsHeaderAndLock) {
-  EXPECT_EQ(buffer_size, 192u);
-  EXPECT_EQ(buffer_alignment, 64u);
+  EXPECT_EQ(sizeof(Header) + sizeof(Lock), 192u);
+  EXPECT_EQ(memory_alignment, 64u);
 }
 
 TEST(Layout, ControlFitsIntoThePrivatePage) {
   EXPECT_LE(sizeof(PrivateLine) + sizeof(FileControl), 4096u);
   Lock lock{};
-  EXPECT_EQ(&lock_of(control_of(lock)), &lock);
+  EXPECT_EQ(&object_of(control_of(lock)), &lock);
 }
 
 TEST(Layout, IdentitiesComeApartAgain) {

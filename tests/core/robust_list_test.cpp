@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "mutex/layout.h"
+
 namespace shmutex {
 namespace {
 

@@ -1,0 +1,106 @@
+#include "mutex/kind.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mutex/mutex.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+namespace shmutex {
+namespace {
+
+SharedLine& shared_line(Line& line) { return reinterpret_cast<SharedLine&>(line); }
+
+void make(Line& line) {
+  // Beyond any token of a lock removed from this path.
+  shared_line(line).token = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
+}
+
+void renew(Line& line, bool same_version) {
+  const SharedLine old = shared_line(line);
+  const uint32_t owner = word::tid(old.word);
+  const bool held = owner != 0 || (old.word & word::owner_died) != 0 || (old.state & state::inconsistent) != 0;
+  SharedLine fresh{};
+  fresh.word = held ? word::owner_died : 0;
+  fresh.state = old.state & (state::poisoned | state::retired);
+  fresh.token = same_version ? old.token : static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
+  fresh.contended = old.contended;
+  fresh.recoveries = old.recoveries;
+  fresh.last_dead_tid = owner != 0 ? owner : old.last_dead_tid;
+  shared_line(line) = fresh;
+}
+
+bool is_retired(const Line& line) {
+  return (load_relaxed(reinterpret_cast<const SharedLine&>(line).state) & state::retired) != 0;
+}
+
+void set_retired(Object& object, bool retired) {
+  uint32_t& bits = lock_of(object).shared.state;
+  if (retired) {
+    __atomic_or_fetch(&bits, state::retired, __ATOMIC_RELAXED);
+  } else {
+    __atomic_and_fetch(&bits, ~state::retired, __ATOMIC_RELAXED);
+  }
+}
+
+uint32_t owner_of(const Object& object) { return word::tid(load_relaxed(lock_of(object).shared.word)); }
+
+Taken take(Object& object, uint32_t& owner, int& error) {
+  Lock& lock = lock_of(object);
+  const int64_t deadline = now_ns() + 100 * millisecond;
+  for (;;) {
+    owner = owner_of(object);
+    if (is_owned(lock)) return Taken::busy;
+    error = acquire(lock, 0, WaitMode::try_once);
+    switch (error) {
+      case 0:
+      case EOWNERDEAD: return Taken::taken;
+      case EBUSY: return Taken::busy;
+      case EIDRM: return Taken::retired;
+      case ENOTRECOVERABLE: break;
+      default: return Taken::impossible;
+    }
+    // Poisoned: it is acquired no more, but an owner may still be inside, or a waiter just be finding out.
+    if (owner == 0) return Taken::unusable;
+    if (now_ns() > deadline) return Taken::busy;
+    sleep_until(now_ns() + millisecond);
+  }
+}
+
+int release_taken(Object& object) { return release(lock_of(object)); }
+
+bool is_held_here(const Object& object) {
+  const Lock& lock = lock_of(object);
+  const Thread& self = this_thread();
+  const uint64_t marks[] = {load_acquire(lock.priv.linked_by), load_relaxed(lock.priv.unlinked_by),
+                            load_relaxed(lock.priv.baton_linked)};
+  for (const uint64_t mark : marks) {
+    if (mark == 0 || (is_in_memory(object) && thread_uid_tid(mark) != owner_of(object))) continue;
+    if (thread_uid_tid(mark) == self.tid ? mark == self.thread_uid : thread_of_this_process_lives(thread_uid_tid(mark)))
+      return true;
+  }
+  return false;
+}
+
+uint32_t& initialiser(Object& object) { return lock_of(object).shared.baton; }
+
+}  // namespace
+
+const Kind mutex_kind = {
+    .pages = 1,
+    .memory_size = sizeof(Header) + sizeof(Lock),
+    .word_offset = offsetof(SharedLine, word),
+    .attributes = attribute::all,
+    .make = make,
+    .renew = renew,
+    .is_retired = is_retired,
+    .set_retired = set_retired,
+    .take = take,
+    .release = release_taken,
+    .is_held_here = is_held_here,
+    .owner = owner_of,
+    .initialiser = initialiser,
+};
+
+}  // namespace shmutex

@@ -1,0 +1,29 @@
+#include "object/close.h"
+
+#include <errno.h>
+
+#include "error/failure.h"
+#include "object/mapping.h"
+#include "process/process.h"
+#include "process/process_lock.h"
+
+namespace shmutex {
+
+int close_object(Object& object, const Kind& kind) {
+  if (const int error = ensure_process_ready(); error != 0) return error;
+  const ProcessLock guard;
+  if (references(object) > 1) {
+    drop_reference(object);
+    return 0;
+  }
+  if (kind.is_held_here(object)) return fail(EBUSY, Reason::close_held, path_of(object), kind.owner(object));
+  if (anyone_inside(object)) return fail(EBUSY, Reason::close_inside, path_of(object));
+  drop_reference(object);
+  if (!is_in_memory(object)) {
+    registry::remove_file(control_of(object));
+    unmap(object);
+  }
+  return 0;
+}
+
+}  // namespace shmutex

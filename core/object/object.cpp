@@ -1,0 +1,61 @@
+#include "object/object.h"
+
+#include <errno.h>
+
+#include "error/failure.h"
+#include "process/process.h"
+#include "process/process_lock.h"
+
+namespace shmutex {
+namespace {
+
+uint64_t pid_namespace_of(const Object& object) {
+  return is_in_memory(object) ? header_of(object).pid_namespace : control_of(object).pid_namespace;
+}
+
+}  // namespace
+
+const Header& header_of(const Object& object) {
+  if (is_in_memory(object)) return memory_header_of(const_cast<Object&>(object));
+  return *static_cast<const Header*>(control_of(object).base);
+}
+
+const char* path_of(const Object& object) { return is_in_memory(object) ? nullptr : control_of(object).path; }
+
+int prepare(const Object& object) {
+  if (const int error = ensure_process_ready(); error != 0) return error;
+  if (unlikely(process_migrated()) && pid_namespace_of(object) != our_tid_scope().pid_namespace) {
+    return fail(EXDEV, Reason::forked_elsewhere, path_of(object));
+  }
+  return 0;
+}
+
+uint32_t references(const Object& object) {
+  return is_in_memory(object) ? registry::memory_references(&object) : control_of(object).references;
+}
+
+uint32_t drop_reference(Object& object) {
+  return is_in_memory(object) ? registry::drop_memory_reference(&object) : --control_of(object).references;
+}
+
+bool anyone_inside(const Object& object) {
+  return is_in_memory(object) ? registry::anyone_inside_memory(&object) : registry::anyone_inside(control_of(object));
+}
+
+WaitScope::WaitScope(Object& object) : object_(object) {
+  if (is_in_memory(object_)) {
+    registry::enter_memory(&object_);
+  } else {
+    registry::enter(control_of(object_));
+  }
+}
+
+WaitScope::~WaitScope() {
+  if (is_in_memory(object_)) {
+    registry::leave_memory(&object_);
+  } else {
+    registry::leave(control_of(object_));
+  }
+}
+
+}  // namespace shmutex

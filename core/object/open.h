@@ -1,0 +1,25 @@
+// Handles of objects in files.
+#pragma once
+
+#include "object/kind.h"
+
+namespace shmutex {
+
+enum class Creation : uint8_t { if_missing, never, always };
+
+struct OpenRequest {
+  const Kind& kind;
+  uint32_t attributes;
+  bool any_attributes;  // whatever the object has
+  Creation creation;
+  unsigned mode;
+};
+
+// Of an object that exists, whatever its attributes.
+inline OpenRequest request_existing(const Kind& kind) {
+  return {.kind = kind, .attributes = 0, .any_attributes = true, .creation = Creation::never, .mode = 0};
+}
+
+int open_file(Object*& out, const char* path, const OpenRequest& request);
+
+}  // namespace shmutex

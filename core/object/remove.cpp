@@ -1,0 +1,86 @@
+#include "object/remove.h"
+
+#include <errno.h>
+
+#include "error/failure.h"
+#include "object/close.h"
+#include "object/mapping.h"
+#include "object/open.h"
+#include "object/retire.h"
+#include "object/take_over.h"
+#include "os/clock.h"
+#include "os/file.h"
+
+namespace shmutex {
+namespace {
+
+using file::Descriptor;
+using file::OfdLock;
+
+constexpr off_t names_byte = 1;  // exclusive: the right to remove a name of the file, after a look that it still is one
+
+bool is_retired(int fd, const Kind& kind) {
+  Line line{};
+  const auto offset = static_cast<off_t>(page_size() - sizeof line);
+  return file::read_at(fd, &line, sizeof line, offset) == 0 && kind.is_retired(line);
+}
+
+bool is_file_of(const struct stat& status, const Object& object) {
+  return status.st_dev == control_of(object).device && status.st_ino == control_of(object).inode;
+}
+
+// The names' lock on the object's file; `fd` is another file's if the name has changed. 0, or -errno.
+int lock_name(const char* path, const Object& object, Descriptor& fd, bool& is_the_same) {
+  struct stat status {};
+  is_the_same = false;
+  int error = file::open_existing(path, true, fd);
+  if (error == 0) error = file::status(fd.get(), status);
+  if (error != 0 || !is_file_of(status, object)) return error;
+  error = file::ofd_lock_until(fd.get(), names_byte, OfdLock::exclusive, now_ns() + takeover_timeout);
+  if (error == 0) is_the_same = file::status_of_name(path, status) == 0 && is_file_of(status, object);
+  return error;
+}
+
+}  // namespace
+
+int finish_removal(const char* path, const Kind& kind, const struct stat& retired) {
+  Descriptor fd;
+  struct stat status {};
+  if (file::open_existing(path, true, fd) != 0 || file::status(fd.get(), status) != 0 ||
+      !file::is_same(status, retired)) {
+    return 0;  // done by another process
+  }
+  int error = file::ofd_lock_until(fd.get(), names_byte, OfdLock::exclusive, now_ns() + takeover_timeout);
+  if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
+  // A removal that failed has been taken back by now.
+  if (error == 0 && is_retired(fd.get(), kind) && file::status_of_name(path, status) == 0 &&
+      file::is_same(status, retired)) {
+    error = file::remove_name(path);
+  }
+  return error == 0 || error == -ENOENT ? 0 : fail_by_kernel(error, path);
+}
+
+int unlink_file(const char* path, const Kind& kind) {
+  for (;;) {
+    Object* object = nullptr;
+    int error = open_file(object, path, request_existing(kind));
+    if (error == ENOENT) return fail(ENOENT, Reason::missing, path);
+    if (error != 0) return error;
+    Descriptor fd;
+    bool is_the_same = false;
+    error = lock_name(path, *object, fd, is_the_same);
+    if (is_the_same) {
+      error = retire(*object, kind, Reason::held_unlink, path, [path] {
+        const int removed = file::remove_name(path);
+        return removed == 0 || removed == -ENOENT ? 0 : fail_by_kernel(removed, path);
+      });
+      close_object(*object, kind);
+      return error;
+    }
+    close_object(*object, kind);
+    if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
+    if (error != 0 && error != -ENOENT) return fail_by_kernel(error, path);
+  }
+}
+
+}  // namespace shmutex

@@ -1,0 +1,121 @@
+// A stale file is reset only with the exclusive lock on its users' byte: nobody anywhere uses it. validity = resetting first,
+// valid last: who finds `resetting` and gets the exclusive lock does it again; each step may be done twice.
+#include "object/take_over.h"
+
+#include <errno.h>
+
+#include "error/failure.h"
+#include "object/create.h"
+#include "object/mapping.h"
+#include "os/clock.h"
+
+namespace shmutex {
+namespace {
+
+using file::OfdLock;
+
+constexpr int64_t foreign_timeout = 200 * millisecond;  // with a live user of another scope: openers pass, users stay
+
+off_t line_offset(uint64_t unit, uint32_t page) { return static_cast<off_t>((page + 1) * unit - line_size); }
+
+// Reads each page's line, and writes what it becomes.
+int renew_lines(int fd, const Kind& kind, uint64_t size, bool same_version) {
+  for (uint32_t i = 0; i < kind.pages; ++i) {
+    Line line{};
+    int error = file::read_at(fd, &line, sizeof line, line_offset(size / kind.pages, i));
+    if (error != 0) return error;
+    kind.renew(line, same_version);
+    error = file::write_at(fd, &line, sizeof line, line_offset(page_size(), i));
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+// Needs the exclusive lock on the users' byte.
+int reset(int fd, const Kind& kind, const Header& old, uint64_t size) {
+  const bool same_version = old.version == format_version;
+  const uint32_t attributes = same_version ? old.attributes & kind.attributes : 0;
+  const uint32_t resetting = validity::resetting;
+  int error = file::write_at(fd, &resetting, sizeof resetting, offsetof(Header, validity));
+  // The lines before the size: who does it again, after a kill in between, finds them at the end of the file.
+  if (error == 0) error = renew_lines(fd, kind, size, same_version);
+  if (error == 0) error = file::set_size(fd, file_size_of(kind));
+  if (error == 0) error = file::reserve(fd, file_size_of(kind));
+  Header header = file_header(kind, attributes);
+  header.validity = validity::resetting;
+  if (error == 0) error = file::write_at(fd, &header, sizeof header, 0);
+  if (error != 0) return error;
+  header.validity = validity::valid;
+  return file::write_at(fd, &header.validity, sizeof header.validity, offsetof(Header, validity));
+}
+
+struct FoundHeader {
+  HeaderStatus status;
+  uint64_t size;
+  Header header;
+};
+
+int read_header(int fd, const Kind& kind, FoundHeader& out) {
+  struct stat status {};
+  if (const int error = file::status(fd, status); error != 0) return error;
+  out.size = static_cast<uint64_t>(status.st_size);
+  out.header = Header{};
+  out.status = HeaderStatus::foreign;
+  if (out.size < sizeof(Header)) return 0;
+  if (const int error = file::read_at(fd, &out.header, sizeof out.header, 0); error != 0) {
+    return error == -EIO ? 0 : error;
+  }
+  out.status = judge(out.header, Placement::file, out.size, file_header(kind, 0));
+  return 0;
+}
+
+}  // namespace
+
+int admit(int fd, const char* path, const Kind& kind, Header& header) {
+  const int64_t start = now_ns();
+  int64_t foreign_since = 0;
+  int64_t pause = millisecond / 4;
+  for (;;) {
+    FoundHeader found{};
+    if (const int error = read_header(fd, kind, found); error != 0) return fail_by_kernel(error, path);
+    if (found.status == HeaderStatus::foreign)
+      return fail(EBADMSG, Reason::not_a_lock, path, found.size, file_size_of(kind));
+    if (found.status == HeaderStatus::other_format) {
+      return fail(EPROTONOSUPPORT, Reason::other_format, path, found.header.version, format_version);
+    }
+    const bool usable = found.status == HeaderStatus::usable;
+    int error = file::ofd_lock(fd, users_byte, usable ? OfdLock::shared : OfdLock::exclusive);
+    if (error == 0) {
+      // What we saw before we had the lock may be past.
+      const HeaderStatus seen = found.status;
+      error = read_header(fd, kind, found);
+      if (error == 0 && found.status == seen && !usable) {
+        error = reset(fd, kind, found.header, found.size);
+        if (error == 0) error = read_header(fd, kind, found);
+      }
+      if (error == 0 && found.status == HeaderStatus::usable) error = file::ofd_lock(fd, users_byte, OfdLock::shared);
+      if (error != 0) return fail_by_kernel(error, path);
+      if (found.status == HeaderStatus::usable) {
+        header = found.header;
+        return 0;
+      }
+      file::ofd_lock(fd, users_byte, OfdLock::none);
+      continue;
+    }
+    if (error != -EAGAIN) return fail_by_kernel(error, path);
+
+    OfdLock others = OfdLock::none;
+    const int64_t now = now_ns();
+    if (!usable && file::query_ofd_lock(fd, users_byte, others) == 0 && others == OfdLock::shared) {
+      if (foreign_since == 0) foreign_since = now;
+      if (now - foreign_since > foreign_timeout) return fail(EXDEV, Reason::other_scope_alive, path);
+    } else {
+      foreign_since = 0;
+      if (now - start > takeover_timeout) return fail(EBUSY, Reason::takeover_stuck, path);
+    }
+    sleep_until(now + pause);
+    if (pause < 10 * millisecond) pause *= 2;
+  }
+}
+
+}  // namespace shmutex
