@@ -6,7 +6,6 @@ import errno
 import logging
 import os
 import sys
-import threading
 from typing import Any, Callable, NamedTuple, NoReturn, Optional, Tuple, Union
 
 from . import _shmutex  # type: ignore[attr-defined]
@@ -308,9 +307,6 @@ class _DefaultHandler(logging.StreamHandler):
 
 def start() -> None:
     _shmutex.connect(sys.modules[__name__])
-    ident = threading.main_thread().ident
-    assert ident is not None
-    _shmutex.set_main_thread(ident)
     for function in (_shmutex.unlink, _shmutex.inspect):
         function.__module__ = "shmutex"
     os.register_at_fork(after_in_child=after_fork)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "binding.h"
 
@@ -18,7 +19,9 @@ static const int64_t slice = 100000000;
 static const int raised = -1;
 
 static PyObject *blocking_keyword, *timeout_keyword;
-static unsigned long main_thread;
+
+/* CPython's own; where a version no longer exports it, the symbol is NULL. */
+PyAPI_FUNC(int) _PyOS_IsMainThread(void) __attribute__((weak));
 
 int acquire_init(void) {
   blocking_keyword = PyUnicode_InternFromString("blocking");
@@ -26,7 +29,12 @@ int acquire_init(void) {
   return blocking_keyword == NULL || timeout_keyword == NULL ? -1 : 0;
 }
 
-void set_main_thread(unsigned long ident) { main_thread = ident; }
+/* Whether Python's signal handlers run in this thread. Not `threading` is asked, to whom gevent gives a greenlet's ident
+ * for the main thread's. */
+static bool runs_signal_handlers(void) {
+  return &_PyOS_IsMainThread != NULL ? _PyOS_IsMainThread() != 0
+                                     : PyThread_get_thread_native_id() == (unsigned long)getpid();
+}
 
 static int64_t now_ns(void) {
   struct timespec now;
@@ -112,7 +120,7 @@ static int judge_death(SharedMutex *mutex) {
 static COLD int acquire_slowly(SharedMutex *mutex, int code, int64_t deadline) {
   if (code == EBUSY) {
     ++mutex->inside;
-    code = PyThread_get_thread_ident() == main_thread ? wait_in_slices(mutex, deadline) : wait_at_once(mutex, deadline);
+    code = runs_signal_handlers() ? wait_in_slices(mutex, deadline) : wait_at_once(mutex, deadline);
     if (mutex->inside != 0) --mutex->inside;
   }
   return code == EOWNERDEAD ? judge_death(mutex) : code;

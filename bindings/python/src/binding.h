@@ -53,8 +53,6 @@ PyObject *mutex_exit(PyObject *self, PyObject *const *args, Py_ssize_t count);
 int acquire_init(void);
 /* Waits as long as it takes, signals or not; judges a dead owner. */
 int mutex_acquire_uninterrupted(SharedMutex *mutex);
-/* Which thread runs Python's signal handlers. */
-void set_main_thread(unsigned long ident);
 
 /* condition.c: what threading.Condition asks of a lock */
 PyObject *mutex_release_save(PyObject *self, PyObject *unused);

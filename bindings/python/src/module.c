@@ -39,18 +39,9 @@ static PyObject *py_connect(PyObject *module, PyObject *support) {
   Py_RETURN_NONE;
 }
 
-static PyObject *py_set_main_thread(PyObject *module, PyObject *ident) {
-  (void)module;
-  const unsigned long value = PyLong_AsUnsignedLong(ident);
-  if (value == (unsigned long)-1 && PyErr_Occurred() != NULL) return NULL;
-  set_main_thread(value);
-  Py_RETURN_NONE;
-}
-
 static PyObject *py_after_fork(PyObject *module, PyObject *unused) {
   (void)module;
   (void)unused;
-  set_main_thread(PyThread_get_thread_ident());
   forget_other_threads();
   Py_RETURN_NONE;
 }
@@ -64,7 +55,6 @@ static PyObject *py_held_names(PyObject *module, PyObject *unused) {
 static PyMethodDef functions[] = {
     {"check_interpreter", py_check_interpreter, METH_NOARGS, NULL},
     {"connect", py_connect, METH_O, NULL},
-    {"set_main_thread", py_set_main_thread, METH_O, NULL},
     {"after_fork", py_after_fork, METH_NOARGS, NULL},
     {"held_names", py_held_names, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
