@@ -47,7 +47,7 @@ Remove the lock at path: take it, retire it, remove the name.
 Whoever still has it open gets RemovedError from the next acquisition, never a second lock beside a new one; so
 remove lock files with this, not with os.unlink(). Works on poisoned locks, and on those whose owner died.
 
-Raises MutexError (EBUSY) while somebody holds it, MutexError (ENOENT) if there is no such file, InvalidMutexError if
+Raises MutexError (EBUSY) while somebody holds it, MutexNotFoundError (ENOENT) if there is no such file, InvalidMutexError if
 it is not a lock; the file is still there then.
 
     shmutex.unlink('/dev/shm/stock.lock')
@@ -60,7 +60,7 @@ Return an Info tuple about the lock at path, without opening it for locking and 
 
 Needs permission to read the file only. Locks of an earlier boot can be looked at, too; their owner is None.
 
-Raises MutexError (ENOENT, EACCES, …), InvalidMutexError if it is not a lock.
+Raises MutexNotFoundError (ENOENT), MutexPermissionError (EACCES), MutexError (…), InvalidMutexError if it is not a lock.
 
     >>> shmutex.inspect('/dev/shm/stock.lock').owner
     Owner(pid=4711, tid=4711)

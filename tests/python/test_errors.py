@@ -1,10 +1,13 @@
 """Which exception stands for which code, and that what it says is said in Python's words."""
 
+import copy
 import errno
 import mmap
 import os
+import pickle
 import re
 import struct
+import tempfile
 
 import pytest
 
@@ -88,6 +91,10 @@ def test_every_sentence_of_the_library_is_translated(source_tree):
 
 
 CODES = {
+    "MutexNotFoundError": [errno.ENOENT],
+    "MutexExistsError": [errno.EEXIST],
+    "MutexPermissionError": [errno.EACCES],
+    "MutexNotADirectoryError": [errno.ENOTDIR],
     "NotOwnerError": [errno.EPERM],
     "DeadlockError": [errno.EDEADLK],
     "OwnerDiedError": [errno.EOWNERDEAD],
@@ -103,7 +110,8 @@ def test_exceptions_of_all_codes(source_tree):
     table = source[source.index("exception_of(") :]
     table = table[: table.index("\n}\n")]
     found, pending = {}, []
-    for code, _by_path, name in re.findall(r'case (\w+):|return (by_path \? "MutexError" : )?"(\w+)";', table):
+    returned = r'case (\w+):|return (by_path \? "MutexPermissionError" : )?"(\w+)";'
+    for code, _by_path, name in re.findall(returned, table):
         if code:
             pending.append(getattr(errno, code))
         else:
@@ -111,6 +119,83 @@ def test_exceptions_of_all_codes(source_tree):
             pending = []
     assert found.pop("MutexError", []) == []
     assert found == CODES
+
+
+BUILTINS = {
+    shmutex.MutexNotFoundError: FileNotFoundError,
+    shmutex.MutexExistsError: FileExistsError,
+    shmutex.MutexPermissionError: PermissionError,
+    shmutex.MutexNotADirectoryError: NotADirectoryError,
+}
+
+
+def as_stranger(spawn, name, code):
+    """In a process of a user who may do nothing here: the builtin exception that the code raises, or None."""
+    code = f"""
+    os.setgid(65534)
+    os.setuid(65534)
+    try:
+        {code}
+    except (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError) as error:
+        say(type(error).__name__, error.errno, error.filename)
+    """
+    kind, code, filename = spawn(code, name).hear().split(" ", 2)
+    return getattr(shmutex, kind), int(code), filename
+
+
+def test_the_builtin_exceptions_catch_what_they_say(name, tmp_path):
+    missing = str(tmp_path / "missing" / "lock")
+    below_a_file = name + "/lock"
+    SharedMutex(name)
+    for builtin, function, argument, options in (
+        (FileNotFoundError, SharedMutex, name + "-", {"exist": True}),
+        (FileNotFoundError, SharedMutex, missing, {}),
+        (FileNotFoundError, SharedMutex, os.fsencode(missing), {"exist": False}),
+        (FileNotFoundError, shmutex.inspect, missing, {}),
+        (FileNotFoundError, shmutex.unlink, missing, {}),
+        (FileExistsError, SharedMutex, name, {"exist": False}),
+        (NotADirectoryError, SharedMutex, below_a_file, {}),
+        (NotADirectoryError, shmutex.inspect, below_a_file, {}),
+        (NotADirectoryError, shmutex.unlink, below_a_file, {}),
+    ):
+        error = failure(function, argument, **options)
+        assert isinstance(error, builtin) and isinstance(error, shmutex.MutexError), error
+        assert type(error) is {base: each for each, base in BUILTINS.items()}[builtin]
+        assert error.filename == argument and type(OSError(error.errno, "")) is builtin
+
+
+def test_what_the_kernel_refuses_is_a_permission_error(spawn, tmp_path):
+    """Another user's lock; a directory with the sticky bit lets only a file's owner remove it (EPERM)."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        os.chmod(directory, 0o1777)
+        private, public = directory + "/private", directory + "/public"
+        SharedMutex(private), SharedMutex(public, mode=0o666)
+        refused = shmutex.MutexPermissionError
+        for path, code, expected in (
+            (private, "shmutex.SharedMutex(sys.argv[1])", errno.EACCES),
+            (private, "shmutex.inspect(sys.argv[1])", errno.EACCES),
+            (private, "shmutex.unlink(sys.argv[1])", errno.EACCES),
+            (public, "shmutex.unlink(sys.argv[1])", errno.EPERM),
+            (public, "shmutex.SharedMutex(sys.argv[1]).unlink()", errno.EPERM),
+        ):
+            assert as_stranger(spawn, path, code) == (refused, expected, path)
+        with SharedMutex(public):
+            pass
+
+
+def test_a_mistake_with_the_lock_is_no_permission_error(mutex):
+    error = failure(mutex.release)
+    assert error.errno == errno.EPERM and not isinstance(error, PermissionError)
+
+
+@pytest.mark.parametrize("kind", BUILTINS)
+def test_they_stay_what_they_are_when_pickled(kind):
+    error = kind(errno.ENOENT, "a sentence", "/a/path")
+    for each in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(each) is kind and str(each) == "a sentence"
+        assert (each.errno, each.strerror, each.filename) == (errno.ENOENT, "a sentence", "/a/path")
 
 
 # Of the header at the start of a lock: 0 magic, 8 boot id (16 bytes), 24 validity, 28 format version, 56 checksum.

@@ -20,6 +20,22 @@ class MutexError(OSError):
         return self.strerror if isinstance(self.strerror, str) else super().__str__()
 
 
+class MutexNotFoundError(MutexError, FileNotFoundError):
+    """There is no such lock file, or its directory is missing (ENOENT)."""
+
+
+class MutexExistsError(MutexError, FileExistsError):
+    """The lock file is there already (EEXIST)."""
+
+
+class MutexPermissionError(MutexError, PermissionError):
+    """The system refuses access to the lock file (EACCES, EPERM)."""
+
+
+class MutexNotADirectoryError(MutexError, NotADirectoryError):
+    """A part of the lock's path is no directory (ENOTDIR)."""
+
+
 class NotOwnerError(MutexError, RuntimeError):
     """Only the thread that acquired the lock may release it, or say something about its data (EPERM)."""
 
@@ -50,6 +66,10 @@ class InvalidMutexError(MutexError, ValueError):
 
 for _each in (
     MutexError,
+    MutexNotFoundError,
+    MutexExistsError,
+    MutexPermissionError,
+    MutexNotADirectoryError,
     NotOwnerError,
     DeadlockError,
     OwnerDiedError,
@@ -204,7 +224,7 @@ def absolute_path(path: Name) -> Name:
     try:
         return os.path.join(os.getcwdb(), path) if isinstance(path, bytes) else os.path.join(os.getcwd(), path)
     except FileNotFoundError as error:
-        raise MutexError(
+        raise MutexNotFoundError(
             errno.ENOENT, f"{os.fsdecode(path)!r} is a relative path, and the current directory was deleted.", path
         ) from error
 

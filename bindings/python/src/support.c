@@ -28,7 +28,11 @@ PyObject *call_support(const char *name, const char *format, ...) {
 
 static const char *exception_of(int code, bool by_path) {
   switch (code) {
-    case EPERM: return by_path ? "MutexError" : "NotOwnerError";
+    case EPERM: return by_path ? "MutexPermissionError" : "NotOwnerError";
+    case EACCES: return "MutexPermissionError";
+    case ENOENT: return "MutexNotFoundError";
+    case EEXIST: return "MutexExistsError";
+    case ENOTDIR: return "MutexNotADirectoryError";
     case EDEADLK: return "DeadlockError";
     case EOWNERDEAD: return "OwnerDiedError";
     case ENOTRECOVERABLE: return "NotRecoverableError";
