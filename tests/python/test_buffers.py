@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import sys
+import textwrap
 import weakref
 from multiprocessing import shared_memory
 
@@ -296,6 +297,72 @@ def use_shared_memory(name, count):
     value.release()
     mutex.close()
     memory.close()
+
+
+AT_EXIT = """
+from multiprocessing.shared_memory import SharedMemory
+class Mine(SharedMemory): pass
+class Store: pass
+{program}
+"""
+PROGRAMS = {
+    "a global": "memory = new()\nmutex = at(memory.buf)",
+    "the other order": "mutex = None\nmemory = new()\nmutex = at(memory.buf)",
+    "a part of it": "memory = new()\nmutex = at(memory.buf[64:448])",
+    "a cast": "memory = new()\nmutex = at(memory.buf.cast('q'))",
+    "two": "memory = new()\nmutexes = at(memory.buf), at(memory.buf, 512)",
+    "two memories": "memories = [new(), new(), new()]\nmutexes = [at(each.buf) for each in memories[1:]]",
+    "held": "memory = new()\nmutex = at(memory.buf)\nmutex.acquire()",
+    "held and collected": "memory = new()\nat(memory.buf).acquire()",
+    "a subclass": "memory = new(Mine)\nmutex = at(memory.buf)",
+    "a cycle": "store = Store()\nstore.self = store\nstore.memory = new()\nstore.mutex = at(store.memory.buf)",
+    "a function": "def main():\n    memory = new()\n    mutex = at(memory)\n    with mutex: pass\nmain()\nmain()",
+    "the memory dropped first": "memory = new()\nmutex = at(memory)\ndel memory\nwith mutex: pass",
+    "the mutex dropped first": "memory = new()\nmutex = at(memory)\ndel mutex\nmemory.close()",
+    "used in a destructor": "memory = new()\nclass Last:\n    mutex = at(memory.buf)\n"
+    "    def __del__(self):\n        with self.mutex: pass\nlast = Last()",
+    "a closed one beside it": "memory = new()\nmutex = at(memory.buf)\nother = new()\nother.close()",
+    "not a SharedMemory": "import mmap\nnew()\nmutex = at(memoryview(mmap.mmap(-1, 4096)))",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_shared_memory_does_not_complain_at_exit(spawn, program):
+    define = """
+    def new(kind=SharedMemory):
+        memory = kind(create=True, size=4096)
+        memory.unlink()
+        return memory
+    at = shmutex.SharedMutex.from_buffer
+    """
+    status, out, errors = spawn(AT_EXIT.format(program=textwrap.dedent(define) + PROGRAMS[program])).finish()
+    lines = [line for line in errors.splitlines() if "which will count as a death" not in line]
+    assert (status, out, lines) == (0, "", [])
+    assert errors.count("\n") == program.startswith("held")
+
+
+def test_a_shared_memory_itself():
+    """It stays as long as the mutex does, and cannot be closed meanwhile."""
+    memory = shared_memory.SharedMemory(create=True, size=4096)
+    memory.unlink()
+    mutex = SharedMutex.from_buffer(memory, 64)
+    with pytest.raises(BufferError):
+        memory.close()
+    gone = weakref.ref(memory)
+    del memory
+    gc.collect()
+    with mutex:
+        assert gone() is not None
+    mutex.close()
+    assert gone() is None
+
+
+def test_an_object_whose_buf_is_no_buffer():
+    class Odd:
+        buf = 5
+
+    with pytest.raises(TypeError, match="int"):
+        SharedMutex.from_buffer(Odd())
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())

@@ -269,26 +269,6 @@ def test_log_handlers_that_use_mutexes(path, spawn, acquire):
     assert path + ".log" not in str(caught.value)
 
 
-def test_a_log_handler_that_uses_the_same_mutex(path, spawn):
-    mutex = SharedMutex(path, recursive=True)
-    die_holding(spawn, path, recursive=True)
-    depths = []
-
-    class Nested(logging.Handler):
-        def emit(self, record):
-            with mutex:
-                depths.append(mutex.depth)
-
-    handler = Nested()
-    logging.getLogger("shmutex").addHandler(handler)
-    try:
-        with pytest.raises(shmutex.OwnerDiedError):
-            mutex.acquire()
-    finally:
-        logging.getLogger("shmutex").removeHandler(handler)
-    assert depths == [2, 2] and not mutex.owned and mutex.info().state == "owner-died"
-
-
 def test_recover_that_releases_says_so_in_its_own_words(path, spawn):
     other = SharedMutex(path + ".other")
 

@@ -1,15 +1,18 @@
 """What the logger `shmutex` says, and when."""
 
+import functools
 import gc
 import logging
 import multiprocessing
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 import shmutex
-from processes import die_holding, poll
+from processes import die_holding
 from shmutex import SharedMutex
 
 
@@ -180,15 +183,217 @@ def test_default_logging(path, spawn):
     assert "DEBUG shmutex: " + path + ": created" in created and "closed" in closed
 
 
-def test_a_handler_that_fails_does_not_leave_the_lock_held(path, spawn, monkeypatch):
-    mutex = SharedMutex(path, recover=shmutex.ACCEPT)
+class Through(logging.Handler):
+    """A log handler that writes under a lock."""
+
+    def __init__(self, mutex):
+        super().__init__()
+        self.mutex, self.written, self.failed = mutex, [], []
+
+    def emit(self, record):
+        self.written.append(record.getMessage())
+
+    def handle(self, record):
+        try:
+            with self.mutex() if callable(self.mutex) else self.mutex:
+                return super().handle(record)
+        except OSError as error:
+            self.failed.append(type(error))
+
+
+@pytest.fixture
+def install():
+    """install(handler): on the logger `shmutex`, for this test."""
+    log, installed = logging.getLogger("shmutex"), []
+
+    def add(handler):
+        installed.append(handler)
+        log.addHandler(handler)
+        return handler
+
+    log.setLevel(logging.WARNING)
+    yield add
+    for handler in installed:
+        log.removeHandler(handler)
+
+
+def outcomes(path, *outcome):
+    """What is logged about a lock whose owner died, each time once."""
+    return [f"{path}: {text}" for text in ("its owner", *outcome)]
+
+
+def shortened(messages):
+    return [message.split(" (thread")[0] for message in messages]
+
+
+REPAIRED, ACCEPTED = "repaired by its recovery function", "accepted without repair"
+LEFT, POISONED = "nobody to repair it; released, still marked", "its recovery function gave it up; poisoned"
+
+
+def fail(mutex):
+    raise KeyError
+
+
+VERDICTS = pytest.mark.parametrize(
+    "recover, outcome, error",
+    [
+        (lambda mutex: None, REPAIRED, None),
+        (shmutex.ACCEPT, ACCEPTED, None),
+        (None, LEFT, shmutex.OwnerDiedError),
+        (lambda mutex: False, POISONED, shmutex.NotRecoverableError),
+        (fail, "its recovery function raised KeyError(); released, still marked", KeyError),
+    ],
+    ids=["repaired", "accepted", "left", "poisoned", "raised"],
+)
+ACQUIRES = {
+    "with": lambda mutex: mutex.__enter__() and mutex.__exit__(None, None, None),
+    "acquire": lambda mutex: mutex.acquire() and mutex.release(),
+    "condition": lambda mutex: mutex.acquire() and mutex._release_save(),
+}
+
+
+@VERDICTS
+@pytest.mark.parametrize("way", ACQUIRES)
+def test_a_handler_with_a_lock_of_its_own(path, spawn, install, recover, outcome, error, way):
+    """Whose owner has died, too."""
+    SharedMutex(path), SharedMutex(path + "2")
+    die_holding(spawn, path)
+    die_holding(spawn, path + "2")
+    handler = install(Through(SharedMutex(path + "2", recover=shmutex.ACCEPT)))
+    mutex = SharedMutex(path, recover=recover)
+    if error is None:
+        ACQUIRES[way](mutex)
+    else:
+        with pytest.raises(error):
+            ACQUIRES[way](mutex)
+    assert not mutex.owned and handler.failed == []
+    assert shortened(handler.written) == outcomes(path, outcome) + outcomes(path + "2", ACCEPTED)
+    handler.mutex.unlink()
+
+
+@pytest.mark.parametrize("recursive", [False, True], ids=["plain", "recursive"])
+@pytest.mark.parametrize("same", ["the mutex", "another object", "one opened each time"])
+@pytest.mark.parametrize("way", ACQUIRES)
+def test_a_handler_with_the_same_lock(path, spawn, install, recursive, same, way):
+    mutex = SharedMutex(path, recursive=recursive, recover=shmutex.ACCEPT)
+    die_holding(spawn, path, recursive=recursive)
+    open_it = functools.partial(SharedMutex, path, recursive=recursive)
+    handler = install(Through({"the mutex": mutex, "another object": open_it(), "one opened each time": open_it}[same]))
+    ACQUIRES[way](mutex)
+    assert not mutex.owned and handler.failed == []
+    assert shortened(handler.written) == outcomes(path, ACCEPTED)
+
+
+def test_a_handler_whose_own_record_meets_the_death(path, spawn, install):
+    """The program logs something; writing that is what finds the owner dead."""
+    SharedMutex(path)
+    die_holding(spawn, path)
+    handler = install(Through(SharedMutex(path, recover=shmutex.ACCEPT)))
+    logging.getLogger("shmutex").warning("of the program")
+    assert handler.failed == []
+    assert sorted(shortened(handler.written)) == sorted(["of the program"] + outcomes(path, ACCEPTED))
+
+
+def test_a_handler_whose_lock_nobody_repairs(path, spawn, install):
+    """It fails at each record, and that is all."""
+    mutex = SharedMutex(path)
+    die_holding(spawn, path)
+    handler = install(Through(mutex))
+    with pytest.raises(shmutex.OwnerDiedError):
+        mutex.acquire()
+    assert mutex.info().state == "owner-died" and handler.written == []
+    assert set(handler.failed) == {shmutex.OwnerDiedError} and len(handler.failed) <= 6
+
+
+def test_a_handler_that_opens_its_lock_each_time(path, install):
+    """Opening and closing are logged, too, at the level DEBUG."""
+    logging.getLogger("shmutex").setLevel(logging.DEBUG)
+    handler = install(Through(lambda: SharedMutex(path + "2")))
+    SharedMutex(path).close()
+    assert handler.written == [f"{path}: created", f"{path}: closed"] and handler.failed == []
+    shmutex.unlink(path + "2")
+
+
+def test_what_is_logged_late_says_when_and_where(path, spawn, caplog):
+    mutex, other = SharedMutex(path, recover=shmutex.ACCEPT), SharedMutex(path)
+    die_holding(spawn, path)
+    frame = sys._getframe()
+    line = frame.f_lineno + 1
+    mutex.acquire()
+    after = time.time()
+    assert not said(caplog, logging.WARNING)
+    other.release()
+    died, outcome = [record for record in caplog.records if record.levelno == logging.WARNING]
+    for record in (died, outcome):
+        assert (record.pathname, record.lineno, record.funcName) == (__file__, line, frame.f_code.co_name)
+        assert record.created <= after and record.threadName == threading.current_thread().name
+
+
+@pytest.mark.parametrize(
+    "end, times",
+    [
+        ("", 1),
+        ("del mutex", 1),
+        ("os.fork() or mutex.release() or sys.exit()\nos.wait()", 1),
+        ("os.fork() and (os.wait(), mutex.release())", 1),
+    ],
+)
+def test_what_is_kept_back_is_logged_once_in_the_end(path, spawn, end, times):
+    SharedMutex(path)
+    die_holding(spawn, path)
+    code = f"""
+mutex = shmutex.SharedMutex(sys.argv[1], recover=shmutex.ACCEPT)
+mutex.acquire()
+{end}
+"""
+    _, _, errors = spawn(code, path).finish()
+    assert errors.count("accepted without repair") == times, errors
+
+
+def test_closing_one_of_two_keeps_its_records(path, spawn, caplog):
+    mutex, other = SharedMutex(path, recover=shmutex.ACCEPT), SharedMutex(path)
+    die_holding(spawn, path)
+    mutex.acquire()
+    mutex.close()
+    assert not said(caplog, logging.WARNING)
+    other.release()
+    assert shortened(said(caplog, logging.WARNING)) == outcomes(path, ACCEPTED)
+
+
+@VERDICTS
+def test_a_handler_that_fails_changes_nothing(path, spawn, install, capsys, recover, outcome, error):
+    mutex = SharedMutex(path, recover=recover)
     die_holding(spawn, path)
 
-    def fail(*_):
-        raise MemoryError
+    class Failing(logging.Handler):
+        def emit(self, record):
+            raise MemoryError
 
-    monkeypatch.setattr(logging.getLogger("shmutex"), "warning", fail)
-    with pytest.raises(MemoryError):
-        mutex.acquire()
-    assert not mutex.owned and mutex.info().state == "owner-died"
-    poll(lambda: not mutex.locked())
+    install(Failing())
+    if error is None:
+        with mutex:
+            assert mutex.owned
+    else:
+        with pytest.raises(error):
+            mutex.acquire()
+    assert not mutex.owned and not mutex.locked() or mutex.info().state == "poisoned"
+    assert capsys.readouterr().err.count("MemoryError") >= 2
+
+
+@VERDICTS
+def test_ctrl_c_in_a_handler(path, spawn, install, recover, outcome, error):
+    """It is raised, with the lock released, and all handlers have heard of all records."""
+    mutex = SharedMutex(path, recover=recover)
+    die_holding(spawn, path)
+    heard = []
+
+    class Interrupted(logging.Handler):
+        def emit(self, record):
+            heard.append(record.getMessage())
+            raise KeyboardInterrupt
+
+    install(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        with mutex:
+            assert not heard
+    assert not mutex.owned and shortened(heard) == outcomes(path, outcome)

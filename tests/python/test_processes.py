@@ -4,6 +4,7 @@ import mmap
 import multiprocessing
 import os
 import struct
+import sys
 import threading
 
 import pytest
@@ -105,6 +106,90 @@ def test_a_child_does_not_hold_its_parents_lock(path):
     assert in_child(lambda: mutex.acquire()) == "True"
     with pytest.raises(shmutex.OwnerDiedError):  # that child
         mutex.acquire()
+
+
+INSIDE = """
+mutex = shmutex.SharedMutex(sys.argv[1], {options})
+with mutex{inner}:
+    {fork}
+{after}
+"""
+CHILDREN = {
+    "ends": ("child = os.fork()", "if child == 0: sys.exit(0)"),
+    "sys.exit": ("child = os.fork()\n    if child == 0: sys.exit(0)", ""),
+    "sys.exit with a status": ("child = os.fork()\n    if child == 0: sys.exit(7)", ""),
+    "grandchild": (
+        "child = os.fork()\n    if child == 0:\n        if os.fork() == 0: sys.exit(5)\n"
+        "        sys.exit(7 if os.WEXITSTATUS(os.wait()[1]) == 5 else 8)",
+        "",
+    ),
+    "closes": ("child = os.fork()\n    if child == 0:\n        mutex.close()", ""),
+    "uses it": ("child = os.fork()", "if child == 0:\n    with mutex: mutex.owned or sys.exit(9)"),
+    "waits inside": ("child = os.fork()\n    if child == 0:\n        with mutex: mutex.owned or sys.exit(9)", ""),
+    "acquires inside": ("child = os.fork()\n    if child == 0: mutex.acquire()", ""),
+}
+STATUS = {"sys.exit with a status": 7, "grandchild": 7}
+
+
+@pytest.mark.parametrize("kind", ["", "fair=True", "recursive=True"], ids=["plain", "fair", "recursive"])
+@pytest.mark.parametrize("child", CHILDREN)
+def test_a_child_forked_inside_with_leaves_it_silently(path, spawn, kind, child):
+    inside, after = CHILDREN[child]
+    code = INSIDE.format(
+        options=kind,
+        inner=", mutex" if kind == "recursive=True" else "",
+        fork=inside,
+        after=after + "\nif child: say(os.WEXITSTATUS(os.waitpid(child, 0)[1]))",
+    )
+    status, out, errors = spawn(code, path).finish()
+    assert (status, out, errors) == (0, f"{STATUS.get(child, 0)}\n", "")
+    assert shmutex.inspect(path).state == "free"
+
+
+def test_an_exception_of_the_child_goes_on(path, spawn):
+    code = INSIDE.format(
+        options="",
+        inner="",
+        fork="child = os.fork()\n    if child == 0: raise KeyError('of the child')",
+        after="say(os.WEXITSTATUS(os.waitpid(child, 0)[1]))",
+    )
+    status, out, errors = spawn(code, path).finish()
+    assert (status, out) == (0, "1\n") and "KeyError: 'of the child'" in errors and "NotOwnerError" not in errors
+
+
+def test_leaving_what_one_has_released_is_still_a_mistake(path):
+    """In the process itself, and in a child that entered the block itself."""
+    mutex = SharedMutex(path)
+
+    def release_inside():
+        with mutex:
+            mutex.release()
+
+    with pytest.raises(shmutex.NotOwnerError):
+        release_inside()
+    assert in_child(release_inside) == "NotOwnerError"
+
+
+def leave_blocks(mutexes):
+    """What a worker does that was started inside the blocks, and starts one itself."""
+    for mutex in mutexes:
+        assert not mutex.owned and mutex.locked()
+    child = os.fork()
+    if child == 0:
+        sys.exit(4)
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 4
+
+
+@METHODS
+def test_workers_started_inside_with(path, method):
+    mutexes = [SharedMutex(path), SharedMutex(path + "2", fair=True)]
+    context = multiprocessing.get_context(method)
+    with mutexes[0], mutexes[1]:
+        worker = context.Process(target=leave_blocks, args=(mutexes,))
+        worker.start()
+        worker.join()
+    assert worker.exitcode == 0
+    mutexes[1].unlink()
 
 
 def test_a_child_may_use_and_close_what_it_inherited(path):

@@ -13,6 +13,7 @@ try:
     from . import _shmutex
 
     _shmutex.check_interpreter()
+    _shmutex.restore_support()
 except ImportError as error:
     if "subinterpreter" in str(error):  # also CPython's own words for an isolated one
         raise ImportError(
@@ -20,7 +21,7 @@ except ImportError as error:
         ) from None
     raise
 
-from . import _support
+from . import _support  # noqa: F401
 from ._shmutex import SharedMutex, __version__, inspect, unlink
 from ._support import (
     ACCEPT,
@@ -40,7 +41,7 @@ from ._support import (
     configure_default_logging,
 )
 
-_support.start()
+inspect.__module__ = unlink.__module__ = "shmutex"
 
 __all__ = [
     "ACCEPT",

@@ -1,4 +1,5 @@
 import os
+from multiprocessing.shared_memory import SharedMemory
 from types import TracebackType
 from typing import Any, Callable, ClassVar, Literal, NamedTuple, Optional, Tuple, Type, TypeVar, Union
 
@@ -84,7 +85,7 @@ class SharedMutex:
     @classmethod
     def from_buffer(
         cls: Type[_M],
-        buffer: WriteableBuffer,
+        buffer: Union[WriteableBuffer, SharedMemory],
         offset: int = 0,
         *,
         recursive: bool = False,

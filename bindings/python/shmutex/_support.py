@@ -3,10 +3,13 @@
 import atexit
 import copyreg
 import errno
+import gc
 import logging
 import os
 import sys
-from typing import Any, Callable, NamedTuple, NoReturn, Optional, Tuple, Union
+import threading
+from types import FrameType
+from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Tuple, Union
 
 from . import _shmutex  # type: ignore[attr-defined]
 
@@ -134,6 +137,7 @@ ACCEPT = _Accept()
 
 Recover = Union[None, _Accept, Callable[[Any], object]]
 Name = Union[str, bytes]
+Records = List[logging.LogRecord]
 
 # The library's sentences advise C programs; so do these, in the words of this module.
 _PYTHON_WORDS = (
@@ -180,26 +184,32 @@ def check_recover(recover: object) -> None:
         raise TypeError(f"recover must be None, shmutex.ACCEPT or a callable, not {type(recover).__name__}")
 
 
-def judge_death(mutex: Any, recover: Recover) -> int:
-    """The last owner died inside and the caller holds the lock now: says what is to become of it."""
+def judge_death(mutex: Any, recover: Recover, records: Records) -> int:
+    """The last owner died inside and the caller holds the lock now: says what is to become of it, and adds to the
+    records what to log about it later."""
     name = mutex.path if mutex.path is not None else repr(mutex)
-    log.warning("%s: its owner (thread %d) died inside", name, mutex.info().last_dead_tid)
+    place = sys._getframe().f_back
+
+    def warn(text: str, *more: object) -> None:
+        records.extend(made_record(logging.WARNING, text, name, *more, place=place))
+
+    warn("%s: its owner (thread %d) died inside", mutex.info().last_dead_tid)
     if recover is None:
-        log.warning("%s: nobody to repair it; released, still marked", name)
+        warn("%s: nobody to repair it; released, still marked")
         return LEAVE
     if recover is ACCEPT:
-        log.warning("%s: accepted without repair", name)
+        warn("%s: accepted without repair")
         return REPAIRED
     assert callable(recover)
     try:
         answer = recover(mutex)
     except BaseException as error:
-        log.warning("%s: its recovery function raised %r; released, still marked", name, error)
+        warn("%s: its recovery function raised %s; released, still marked", repr(error))
         raise
     if answer is False:
-        log.warning("%s: its recovery function gave it up; poisoned", name)
+        warn("%s: its recovery function gave it up; poisoned")
         return POISON
-    log.warning("%s: repaired by its recovery function", name)
+    warn("%s: repaired by its recovery function")
     return REPAIRED
 
 
@@ -258,15 +268,65 @@ def reduce(mutex: Any, path: Optional[Name], recursive: bool, fair: bool, recove
     return reopen, (cls, path, recursive, fair, recover), state_of(mutex)
 
 
+def made_record(level: int, text: str, *values: object, place: Optional[FrameType] = None) -> Records:
+    """A record of now, or none if nobody wants it."""
+    if not log.isEnabledFor(level):
+        return []
+    code = place.f_code if place else None
+    return [
+        log.makeRecord(
+            log.name,
+            level,
+            code.co_filename if code else __file__,
+            place.f_lineno if place else 0,
+            text,
+            values,
+            None,
+            code.co_name if code else None,
+        )
+    ]
+
+
+class _Telling(threading.local):
+    caused: Optional[Records] = None
+    """while this thread tells records: those that log handlers cause meanwhile, by the locks that they use"""
+
+
+_telling = _Telling()
+
+
+def tell(records: Records) -> None:
+    """Hands records to the log handlers, and then those that this causes; but not what these cause in turn, as that might
+    not end. What a handler raises is reported as logging does; KeyboardInterrupt and its like are raised in the end."""
+    if _telling.caused is not None:
+        _telling.caused.extend(records)
+        return
+    interrupt: Optional[BaseException] = None
+    caused: Records = []
+    try:
+        for batch in (records, caused):
+            _telling.caused = caused if batch is records else []
+            for record in batch:
+                try:
+                    log.handle(record)
+                except Exception:
+                    logging.Handler().handleError(record)
+                except BaseException as error:
+                    interrupt = error
+    finally:
+        _telling.caused = None
+    if interrupt is not None:
+        raise interrupt
+
+
 def log_debug(what: str, name: object) -> None:
-    log.debug("%s: %s", name, what)
+    if _telling.caused is None:  # what handlers open and close themselves would have no end
+        tell(made_record(logging.DEBUG, "%s: %s", name, what, place=sys._getframe().f_back))
 
 
-def report_collected(name: object) -> None:
-    log.critical(
-        "%s: collected while its lock is held; it stays held until its owner ends, which will count as a death",
-        name,
-    )
+def log_collected(name: object) -> None:
+    text = "%s: collected while its lock is held; it stays held until its owner ends, which will count as a death"
+    tell(made_record(logging.CRITICAL, text, name, place=sys._getframe().f_back))
 
 
 _watching = False
@@ -296,8 +356,26 @@ def after_fork() -> None:
 
 
 def report_held_at_exit() -> None:
+    tell(_shmutex.kept_back())
+    text = "%s: the interpreter exits while its lock is held, which will count as a death"
     for name in _shmutex.held_names():
-        log.critical("%s: the interpreter exits while its lock is held, which will count as a death", name)
+        tell(made_record(logging.CRITICAL, text, name))
+
+
+def keep_shared_memory() -> None:
+    """Each SharedMemory that a mutex lies in is kept until the process ends: destroyed before the mutex, it would complain
+    on stderr that its memory is in use. Nothing is lost; the end of the process closes it."""
+    module = sys.modules.get("multiprocessing.shared_memory")
+    if module is None or not _shmutex.has_buffers():
+        return
+    for each in gc.get_objects():
+        if issubclass(type(each), module.SharedMemory):
+            _shmutex.keep_if_used(each, each.buf)
+
+
+def at_exit() -> None:
+    report_held_at_exit()
+    keep_shared_memory()
 
 
 def configure_default_logging() -> None:
@@ -325,10 +403,17 @@ class _DefaultHandler(logging.StreamHandler):
     pass
 
 
-def start() -> None:
-    _shmutex.connect(sys.modules[__name__])
-    for function in (_shmutex.unlink, _shmutex.inspect):
-        function.__module__ = "shmutex"
-    os.register_at_fork(after_in_child=after_fork)
-    atexit.register(report_held_at_exit)
+def _start() -> None:
+    """At the first import, and at each reload, which gives this module its first names again: the exceptions that locks
+    raise stay the ones that the package has, and hooks are there once."""
+    mine = {name: value for name, value in globals().items() if not name.startswith("__")}
+    first = _shmutex.connect(sys.modules[__name__], mine)
+    if first is not mine:
+        globals().update(first)
+        return
+    os.register_at_fork(before=_shmutex.before_fork, after_in_child=after_fork)
+    atexit.register(at_exit)
     watch_workers()
+
+
+_start()

@@ -95,19 +95,24 @@ static int wait_at_once(SharedMutex *mutex, int64_t deadline) {
   return sleep_for_it(mutex->handle, left, 0);
 }
 
-/* The lock is held, and its last owner died inside: never entered unaware. 0, an errno value or `raised`. */
+/* The lock is held, and its last owner died inside: never entered unaware. 0, an errno value or `raised`. It is logged
+ * when the lock's state is settled, since log handlers may use locks too, this one included. */
 static int judge_death(SharedMutex *mutex) {
   ++mutex->inside;
+  PyObject *const records = PyList_New(0);
   /* Put into words now: what log handlers and the recovery function do may fail, and overwrite the library's. */
   PyObject *const died = make_error(EOWNERDEAD, mutex->path, false);
   PyObject *const recover = mutex->recover == NULL ? Py_None : mutex->recover;
-  PyObject *const answer =
-      died == NULL ? NULL : call_support("judge_death", "(OO)", (PyObject *)object_of(mutex), recover);
+  PyObject *const answer = died == NULL || records == NULL
+                               ? NULL
+                               : call_support("judge_death", "(OOO)", (PyObject *)object_of(mutex), recover, records);
   const int verdict = answer == NULL ? leave_it_marked : (int)PyLong_AsLong(answer);
   Py_XDECREF(answer);
   if (mutex->inside != 0) --mutex->inside;
   int code = mutex->handle == NULL ? closed_meanwhile() : settle_death(mutex->handle, verdict);
   if (PyErr_Occurred() != NULL) code = raised;
+  if (records != NULL && log_death(mutex, records, code == 0) != 0) code = raised;
+  Py_XDECREF(records);
   if (code == EOWNERDEAD && died != NULL) {
     PyErr_SetObject((PyObject *)Py_TYPE(died), died);
     code = raised;
@@ -156,19 +161,34 @@ PyObject *mutex_enter(PyObject *self, PyObject *unused) {
   return self;
 }
 
+/* What a release leads to. */
+static inline PyObject *released(const SharedMutex *mutex, int code) {
+  if (UNLIKELY(code != 0)) return fail(mutex, code);
+  if (UNLIKELY(kept_back != 0) && log_kept_back(mutex->handle) != 0) return NULL;
+  Py_RETURN_NONE;
+}
+
 PyObject *mutex_release(PyObject *self, PyObject *unused) {
   (void)unused;
   const SharedMutex *const mutex = mutex_of(self);
   if (UNLIKELY(mutex->handle == NULL)) return raise_closed();
-  const int code = shmutex_unlock(mutex->handle);
-  if (UNLIKELY(code != 0)) return fail(mutex, code);
-  Py_RETURN_NONE;
+  return released(mutex, shmutex_unlock(mutex->handle));
+}
+
+/* A forked child is in the `with` block of its parent's thread too, and leaves it without a word: it holds nothing. */
+static COLD bool leaves_block_of_parent(SharedMutex *mutex) {
+  if (mutex->inherited == 0 || (mutex->handle != NULL && shmutex_is_owned(mutex->handle) != 0)) return false;
+  --mutex->inherited;
+  return true;
 }
 
 PyObject *mutex_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   (void)args;
   (void)count;
-  return mutex_release(self, NULL);
+  SharedMutex *const mutex = mutex_of(self);
+  const int code = mutex->handle == NULL ? EBADF : shmutex_unlock(mutex->handle);
+  if (UNLIKELY(code == EPERM || code == EBADF) && leaves_block_of_parent(mutex)) Py_RETURN_NONE;
+  return UNLIKELY(code == EBADF) ? raise_closed() : released(mutex, code);
 }
 
 static COLD int refuse_timeout(PyObject *type, const char *why) {

@@ -19,13 +19,17 @@ typedef struct SharedMutex {
   PyObject *absolute;  /* the same from the root, wherever the process goes meanwhile; None for a buffer */
   PyObject *recover;   /* None, ACCEPT or a callable */
   Py_buffer *view;     /* the buffer that the lock lies in; on the heap, since a Py_buffer may point into itself */
+  PyObject *keeper;    /* the SharedMemory that must not be destroyed before the view is released; or NULL */
   void *memory;        /* and where in it */
+  unsigned inherited;  /* `with` blocks of the parent's thread that this forked child is in, holding nothing */
 } SharedMutex;
 
 typedef struct MutexObject {
   PyObject_HEAD SharedMutex mutex;
   PyObject *weak_references;
   bool reported;                       /* as held at the interpreter's exit */
+  unsigned depth_at_fork;              /* how often the thread that forks holds it */
+  PyObject *records;                   /* what is to be logged once the lock is released; or NULL */
   PyObject *attributes;                /* of instances of subclasses, and of those who like to attach things */
   struct MutexObject *previous, *next; /* all that are open */
 } MutexObject;
@@ -68,10 +72,33 @@ PyObject *mutex_unlink(PyObject *self, PyObject *unused);
 int mutex_traverse(PyObject *self, visitproc visit, void *arg);
 int mutex_clear(PyObject *self);
 void mutex_dealloc(PyObject *self);
+/* Whether a mutex lies in any buffer, or in this one, and keeps it from being closed. */
+bool buffers_in_use(void);
+bool is_in_use(const Py_buffer *view);
+/* All open mutexes, linked by `next`. */
+MutexObject *open_mutexes(void);
+
+/* log.c */
+void log_debug(const char *text, const SharedMutex *mutex);
+/* It is collected while its lock is held. The logger may be gone already when the interpreter ends. */
+void log_collected(const SharedMutex *mutex);
+/* Logs what was found at an owner's death, or, while the lock is held, keeps it back. What log handlers raise does not
+ * get here, but KeyboardInterrupt and its like: then -1, and it takes the place of an exception that is set. */
+int log_death(SharedMutex *mutex, PyObject *records, bool held);
+/* How many mutexes keep records back. After a release of a handle, if there are any: logs that lock's. 0 or -1. */
+extern unsigned kept_back;
+int log_kept_back(const shmutex_t *handle);
+/* The mutex is about to be closed: its records pass to another of its lock's, or are logged. */
+void pass_records_on(MutexObject *object, const shmutex_t *handle);
+/* All records that are kept back. */
+PyObject *take_all_records(void);
 /* Names of the open locks that threads of this process hold, each lock once, and never again. */
 PyObject *unreported_held_names(void);
-/* In a forked child: none of the parent's other threads is inside anything here. */
-void forget_other_threads(void);
+bool was_left_held(const MutexObject *object);
+
+/* fork.c */
+void before_fork(void);
+void after_fork_in_child(void);
 
 /* type.c */
 void tidy_docs(PyMethodDef *table);
@@ -82,7 +109,11 @@ int check_interpreter(void);
 int add_functions(PyObject *module);
 
 /* support.c: the binding's Python half, shmutex/_support.py */
-int connect_support(PyObject *module);
+/* Takes the module and a dictionary of its names; returns those that it was given first. A new reference. */
+PyObject *connect_support(PyObject *module, PyObject *names);
+/* For a package that was dropped and is imported again: puts the module that it had back, so that the exceptions are the
+ * same ones, whichever import a program has. 0 or -1. */
+int restore_support(void);
 PyObject *call_support(const char *name, const char *format, ...);
 /* Raises the exception of a code, with the library's own sentence. by_path: the call was about a file, not a held lock.
  */

@@ -19,6 +19,7 @@ PyObject *mutex_release_save(PyObject *self, PyObject *unused) {
     if (code == 0) ++depth;
   } while (code == 0 && shmutex_is_owned(mutex->handle));
   if (code != 0) return raise_code(code, mutex->path, false);
+  if (kept_back != 0 && log_kept_back(mutex->handle) != 0) return NULL;
   return PyLong_FromUnsignedLong(depth);
 }
 

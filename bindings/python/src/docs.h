@@ -28,8 +28,9 @@
   "Only the thread that acquired the lock can release it. Process exit, thread exit and exec while holding\n"     \
   "it count as the owner's death. After fork() the child has the mutex open, and holds nothing.\n"                \
   "\n"                                                                                                            \
-  "Raises InvalidMutexError if the file is not a lock or not one like this, MutexError (ENOENT, EEXIST,\n"        \
-  "EACCES, ENOTSUP, ...). Methods of a closed mutex raise ValueError.\n"                                          \
+  "Raises InvalidMutexError if the file is not a lock or not one like this, MutexNotFoundError (ENOENT),\n"       \
+  "MutexExistsError (EEXIST), MutexPermissionError (EACCES, EPERM), MutexError (ENOTSUP, ...). Methods of a\n"    \
+  "closed mutex raise ValueError.\n"                                                                              \
   "\n"                                                                                                            \
   "    with shmutex.SharedMutex('/dev/shm/stock.lock') as mutex:\n"                                               \
   "        sell_one()"
@@ -106,15 +107,16 @@
   "    with mutex:\n"                                       \
   "        sell_one()"
 
-#define DOC_EXIT                                                   \
-  "__exit__($self, exc_type, exc_value, traceback, /)\n"           \
-  "--\n"                                                           \
-  "\n"                                                             \
-  "Release the lock, as release(). An exception inside goes on.\n" \
-  "\n"                                                             \
-  "Raises what release() does.\n"                                  \
-  "\n"                                                             \
-  "    with mutex:\n"                                              \
+#define DOC_EXIT                                                                                            \
+  "__exit__($self, exc_type, exc_value, traceback, /)\n"                                                    \
+  "--\n"                                                                                                    \
+  "\n"                                                                                                      \
+  "Release the lock, as release(). An exception inside goes on. A child that was forked inside the block\n" \
+  "leaves it silently, holding nothing.\n"                                                                  \
+  "\n"                                                                                                      \
+  "Raises what release() does.\n"                                                                           \
+  "\n"                                                                                                      \
+  "    with mutex:\n"                                                                                       \
   "        raise KeyError  # leaves the block, and the lock is free"
 
 #define DOC_CLOSE                                                                                               \
@@ -133,17 +135,17 @@
   "    finally:\n"                                                                                              \
   "        mutex.close()"
 
-#define DOC_UNLINK                                                                                           \
-  "unlink($self, /)\n"                                                                                       \
-  "--\n"                                                                                                     \
-  "\n"                                                                                                       \
-  "Remove the lock for everybody; it must be free. Later acquisitions raise RemovedError, here too; a new\n" \
-  "lock may be created at the path, or in the buffer with init=True. Works on poisoned locks.\n"             \
-  "\n"                                                                                                       \
-  "Raises MutexError (EBUSY) while somebody holds it, RemovedError if it was removed before, MutexError\n"   \
-  "(EACCES, ...) if the system refuses.\n"                                                                   \
-  "\n"                                                                                                       \
-  "    mutex.unlink()\n"                                                                                     \
+#define DOC_UNLINK                                                                                            \
+  "unlink($self, /)\n"                                                                                        \
+  "--\n"                                                                                                      \
+  "\n"                                                                                                        \
+  "Remove the lock for everybody; it must be free. Later acquisitions raise RemovedError, here too; a new\n"  \
+  "lock may be created at the path, or in the buffer with init=True. Works on poisoned locks.\n"              \
+  "\n"                                                                                                        \
+  "Raises MutexError (EBUSY) while it is held, RemovedError if it was removed before, MutexPermissionError\n" \
+  "(EACCES, EPERM) if the system refuses.\n"                                                                  \
+  "\n"                                                                                                        \
+  "    mutex.unlink()\n"                                                                                      \
   "    mutex.close()"
 
 #define DOC_FROM_BUFFER                                                                                         \
@@ -153,7 +155,8 @@
   "Return a mutex that lies in memory of yours: a bytearray, mmap, SharedMemory.buf, numpy array, any\n"        \
   "writable buffer.\n"                                                                                          \
   "\n"                                                                                                          \
-  "buffer: SharedMutex.SIZE bytes from offset on, aligned to SharedMutex.ALIGN. It cannot be resized or\n"      \
+  "buffer: a writable buffer, or a SharedMemory; SharedMutex.SIZE bytes from offset on, aligned to\n"           \
+  "SharedMutex.ALIGN. It cannot be resized or\n"                                                                \
   "closed before close().\n"                                                                                    \
   "init: None initialises memory that is all zeros, exactly once however many processes try; True\n"            \
   "    initialises it now, whatever is there (nobody may be using it); False only attaches.\n"                  \
@@ -167,7 +170,7 @@
   "Raises ValueError (too small, misaligned), BufferError (read-only), InvalidMutexError.\n"                    \
   "\n"                                                                                                          \
   "    memory = shared_memory.SharedMemory('stock', create=True, size=4096)\n"                                  \
-  "    mutex = shmutex.SharedMutex.from_buffer(memory.buf)"
+  "    mutex = shmutex.SharedMutex.from_buffer(memory)"
 
 #define DOC_LOCKED                                                                                         \
   "locked($self, /)\n"                                                                                     \

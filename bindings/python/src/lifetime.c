@@ -1,6 +1,5 @@
 /* Opening and closing, and what becomes of a mutex that nobody closed. */
 #include <errno.h>
-#include <unistd.h>
 
 #include "binding.h"
 
@@ -21,72 +20,7 @@ static void leave_list(MutexObject *object) {
   object->next = object->previous = NULL;
 }
 
-static PyObject *name_of(const SharedMutex *mutex) {
-  if (mutex->path != NULL && mutex->path != Py_None) {
-    Py_INCREF(mutex->path);
-    return mutex->path;
-  }
-  return PyUnicode_FromFormat("the buffer at %p", mutex->memory);
-}
-
-static bool is_held_here(const MutexObject *object) {
-  shmutex_info_t info = {.size = sizeof info};
-  return shmutex_info(object->mutex.handle, &info) == 0 && info.depth != 0 && info.owner_pid == (int32_t)getpid();
-}
-
-/* All objects of a process for one lock have one handle. */
-static void mark_reported(const shmutex_t *handle) {
-  for (MutexObject *each = first_open; each != NULL; each = each->next) {
-    if (each->mutex.handle == handle) each->reported = true;
-  }
-}
-
-PyObject *unreported_held_names(void) {
-  PyObject *const names = PyList_New(0);
-  for (const MutexObject *each = first_open; names != NULL && each != NULL; each = each->next) {
-    if (each->reported || !is_held_here(each)) continue;
-    PyObject *const name = name_of(&each->mutex);
-    const int failed = name == NULL || PyList_Append(names, name) != 0;
-    Py_XDECREF(name);
-    if (failed) {
-      Py_DECREF(names);
-      return NULL;
-    }
-    mark_reported(each->mutex.handle);
-  }
-  return names;
-}
-
-void forget_other_threads(void) {
-  for (MutexObject *each = first_open; each != NULL; each = each->next) {
-    each->mutex.inside = 0;
-    each->reported = false;
-  }
-}
-
-static void log_debug(const char *text, const SharedMutex *mutex) {
-  if (is_finalizing()) return;
-  PyObject *const name = name_of(mutex);
-  PyObject *const result = name == NULL ? NULL : call_support("log_debug", "(sN)", text, name);
-  if (result == NULL) PyErr_WriteUnraisable(NULL);
-  Py_XDECREF(result);
-}
-
-/* The logger may be gone already when the interpreter ends. */
-static void report_held(const SharedMutex *mutex) {
-  PyObject *const name = name_of(mutex);
-  if (name == NULL) {
-    PyErr_WriteUnraisable(NULL);
-  } else if (is_finalizing()) {
-    PySys_FormatStderr("shmutex: %S: the interpreter has ended while its lock is held, which will count as a death\n",
-                       name);
-    Py_DECREF(name);
-  } else {
-    PyObject *const result = call_support("report_collected", "(N)", name);
-    if (result == NULL) PyErr_WriteUnraisable(NULL);
-    Py_XDECREF(result);
-  }
-}
+MutexObject *open_mutexes(void) { return first_open; }
 
 static int refuse_second_opening(void) {
   PyErr_SetString(PyExc_RuntimeError, "the mutex is open already");
@@ -109,7 +43,9 @@ static int opened(PyObject *self, const SharedMutex *as, const char *how) {
   mutex->handle = as->handle;
   mutex->attributes = as->attributes;
   mutex->view = as->view;
+  mutex->keeper = as->keeper;
   mutex->memory = as->memory;
+  mutex->inherited = 0;
   ((MutexObject *)self)->reported = false;
   enter_list((MutexObject *)self);
   /* From here on the object is whole: what is replaced may be the last reference to something with a __del__(). */
@@ -246,26 +182,53 @@ static int attach(Opening *out, void *memory, size_t size, unsigned attributes, 
   return code == 0 ? 0 : -1;
 }
 
-static void drop_view(Py_buffer *view) {
-  if (view == NULL) return;
-  PyBuffer_Release(view);
+/* The keeper goes last: a SharedMemory that is destroyed while a view is left complains. */
+static void drop_view(Py_buffer *view, PyObject *keeper) {
+  if (view != NULL) PyBuffer_Release(view);
   PyMem_Free(view);
+  Py_XDECREF(keeper);
+}
+
+/* A SharedMemory, or what is like it, is no buffer, but has one. Sets *keeper then. A new reference, or NULL. */
+static PyObject *buffer_of(PyObject *given, PyObject **keeper) {
+  *keeper = NULL;
+  PyObject *const buffer = PyObject_CheckBuffer(given) ? NULL : PyObject_GetAttrString(given, "buf");
+  if (buffer == NULL) {
+    PyErr_Clear(); /* so that the complaint is about the missing buffer protocol */
+    Py_INCREF(given);
+    return given;
+  }
+  Py_INCREF(given);
+  *keeper = given;
+  return buffer;
+}
+
+static Py_buffer *view_of(PyObject *buffer) {
+  Py_buffer *const view = PyMem_Calloc(1, sizeof *view);
+  if (view == NULL) {
+    (void)PyErr_NoMemory();
+  } else if (PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE) != 0) {
+    PyMem_Free(view);
+    return NULL;
+  }
+  return view;
 }
 
 PyObject *mutex_from_buffer(PyObject *type, PyObject *args, PyObject *keywords) {
   static char *names[] = {"buffer", "offset", "recursive", "fair", "init", "recover", NULL};
-  PyObject *buffer, *init = Py_None, *recover = Py_None;
+  PyObject *given, *keeper, *init = Py_None, *recover = Py_None;
   Py_ssize_t offset = 0;
   int recursive = 0, fair = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|n$ppOO:from_buffer", names, &buffer, &offset, &recursive, &fair,
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|n$ppOO:from_buffer", names, &given, &offset, &recursive, &fair,
                                    &init, &recover) ||
       check_recover(recover) != 0) {
     return NULL;
   }
-  Py_buffer *const view = PyMem_Calloc(1, sizeof *view);
-  if (view == NULL) return PyErr_NoMemory();
-  if (PyObject_GetBuffer(buffer, view, PyBUF_WRITABLE) != 0) {
-    PyMem_Free(view);
+  PyObject *const buffer = buffer_of(given, &keeper);
+  Py_buffer *const view = view_of(buffer);
+  Py_DECREF(buffer);
+  if (view == NULL) {
+    Py_XDECREF(keeper);
     return NULL;
   }
   PyObject *self = NULL;
@@ -278,13 +241,14 @@ PyObject *mutex_from_buffer(PyObject *type, PyObject *args, PyObject *keywords) 
              &(SharedMutex){.handle = opening.handle,
                             .attributes = attributes,
                             .view = view,
+                            .keeper = keeper,
                             .memory = memory,
                             .path = Py_None,
                             .absolute = Py_None,
                             .recover = recover},
              opening.how) != 0) {
     Py_XDECREF(self);
-    drop_view(view);
+    drop_view(view, keeper);
     return NULL;
   }
   return self;
@@ -296,11 +260,15 @@ static int close_now(PyObject *self) {
   const int code = shmutex_close(mutex->handle);
   if (code != 0) return code;
   leave_list((MutexObject *)self);
+  const shmutex_t *const handle = mutex->handle;
   mutex->handle = NULL;
   Py_buffer *const view = mutex->view;
+  PyObject *const keeper = mutex->keeper;
   mutex->view = NULL;
+  mutex->keeper = NULL;
+  pass_records_on((MutexObject *)self, handle);
   log_debug("closed", mutex);
-  drop_view(view);
+  drop_view(view, keeper);
   return 0;
 }
 
@@ -351,6 +319,7 @@ PyObject *mutex_unlink(PyObject *self, PyObject *unused) {
 int mutex_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(mutex_of(self)->recover);
   if (mutex_of(self)->view != NULL) Py_VISIT(mutex_of(self)->view->obj);
+  Py_VISIT(mutex_of(self)->keeper);
   Py_VISIT(((MutexObject *)self)->attributes);
 #if PY_VERSION_HEX >= 0x03090000
   Py_VISIT(Py_TYPE(self));
@@ -367,6 +336,43 @@ int mutex_clear(PyObject *self) {
   return 0;
 }
 
+/* Places of held locks that were collected: their buffers stay exported. */
+typedef struct Place {
+  uintptr_t address;
+  struct Place *next;
+} Place;
+static Place *abandoned;
+
+static void abandon_view(SharedMutex *mutex) {
+  Place *const place = mutex->view == NULL ? NULL : PyMem_Malloc(sizeof *place);
+  if (place != NULL) {
+    *place = (Place){(uintptr_t)mutex->memory, abandoned};
+    abandoned = place;
+  }
+  mutex->view = NULL;
+  mutex->keeper = NULL;
+}
+
+static bool lies_in(const Py_buffer *view, uintptr_t address) {
+  return address >= (uintptr_t)view->buf && address - (uintptr_t)view->buf < (size_t)view->len;
+}
+
+bool buffers_in_use(void) {
+  const MutexObject *each = first_open;
+  while (each != NULL && each->mutex.view == NULL) each = each->next;
+  return each != NULL || abandoned != NULL;
+}
+
+bool is_in_use(const Py_buffer *view) {
+  for (const MutexObject *each = first_open; each != NULL; each = each->next) {
+    if (each->mutex.view != NULL && lies_in(view, (uintptr_t)each->mutex.memory)) return true;
+  }
+  for (const Place *each = abandoned; each != NULL; each = each->next) {
+    if (lies_in(view, each->address)) return true;
+  }
+  return false;
+}
+
 /* A lock that is still held keeps its mapping: nothing becomes undefined, and the end of the process counts as a death.
  */
 static void close_collected(PyObject *self) {
@@ -375,11 +381,13 @@ static void close_collected(PyObject *self) {
   PyErr_Fetch(&type, &value, &traceback);
   if (close_now(self) != 0) {
     MutexObject *const object = (MutexObject *)self;
-    const bool silent = is_finalizing() && (object->reported || !is_held_here(object));
+    const bool silent = is_finalizing() && !was_left_held(object);
     leave_list(object);
+    const shmutex_t *const handle = mutex->handle;
     mutex->handle = NULL;
-    mutex->view = NULL;
-    if (!silent) report_held(mutex);
+    abandon_view(mutex);
+    pass_records_on(object, handle);
+    if (!silent) log_collected(mutex);
   }
   PyErr_Restore(type, value, traceback);
 }

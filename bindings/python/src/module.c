@@ -33,16 +33,57 @@ static PyObject *py_check_interpreter(PyObject *module, PyObject *unused) {
   Py_RETURN_NONE;
 }
 
-static PyObject *py_connect(PyObject *module, PyObject *support) {
+static PyObject *py_connect(PyObject *module, PyObject *args) {
   (void)module;
-  if (connect_support(support) != 0) return NULL;
+  PyObject *half, *names;
+  return PyArg_UnpackTuple(args, "connect", 2, 2, &half, &names) ? connect_support(half, names) : NULL;
+}
+
+static PyObject *py_restore_support(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  if (restore_support() != 0) return NULL;
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_before_fork(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  before_fork();
   Py_RETURN_NONE;
 }
 
 static PyObject *py_after_fork(PyObject *module, PyObject *unused) {
   (void)module;
   (void)unused;
-  forget_other_threads();
+  after_fork_in_child();
+  Py_RETURN_NONE;
+}
+
+static PyObject *py_kept_back(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  return take_all_records();
+}
+
+static PyObject *py_has_buffers(PyObject *module, PyObject *unused) {
+  (void)module;
+  (void)unused;
+  return PyBool_FromLong(buffers_in_use());
+}
+
+/* For good, if a mutex lies in the buffer. */
+static PyObject *py_keep_if_used(PyObject *module, PyObject *args) {
+  (void)module;
+  PyObject *owner, *buffer;
+  if (!PyArg_UnpackTuple(args, "keep_if_used", 2, 2, &owner, &buffer)) return NULL;
+  Py_buffer view;
+  if (PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE) != 0) {
+    PyErr_Clear(); /* closed */
+    Py_RETURN_NONE;
+  }
+  if (is_in_use(&view)) Py_INCREF(owner);
+  PyBuffer_Release(&view);
   Py_RETURN_NONE;
 }
 
@@ -54,8 +95,13 @@ static PyObject *py_held_names(PyObject *module, PyObject *unused) {
 
 static PyMethodDef functions[] = {
     {"check_interpreter", py_check_interpreter, METH_NOARGS, NULL},
-    {"connect", py_connect, METH_O, NULL},
+    {"connect", py_connect, METH_VARARGS, NULL},
+    {"restore_support", py_restore_support, METH_NOARGS, NULL},
+    {"before_fork", py_before_fork, METH_NOARGS, NULL},
     {"after_fork", py_after_fork, METH_NOARGS, NULL},
+    {"kept_back", py_kept_back, METH_NOARGS, NULL},
+    {"has_buffers", py_has_buffers, METH_NOARGS, NULL},
+    {"keep_if_used", py_keep_if_used, METH_VARARGS, NULL},
     {"held_names", py_held_names, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -5,13 +5,22 @@
 
 #include "binding.h"
 
-static PyObject *support;
+static PyObject *support_module, *support; /* and its names */
 
-int connect_support(PyObject *module) {
-  Py_INCREF(module);
-  Py_XDECREF(support);
-  support = module;
-  return 0;
+PyObject *connect_support(PyObject *module, PyObject *names) {
+  if (support == NULL) {
+    Py_INCREF(module);
+    support_module = module;
+    Py_INCREF(names);
+    support = names;
+  }
+  Py_INCREF(support);
+  return support;
+}
+
+int restore_support(void) {
+  return support_module == NULL ? 0
+                                : PyDict_SetItemString(PyImport_GetModuleDict(), "shmutex._support", support_module);
 }
 
 PyObject *call_support(const char *name, const char *format, ...) {
@@ -19,7 +28,7 @@ PyObject *call_support(const char *name, const char *format, ...) {
   va_start(values, format);
   PyObject *const args = Py_VaBuildValue(format, values);
   va_end(values);
-  PyObject *const function = args == NULL ? NULL : PyObject_GetAttrString(support, name);
+  PyObject *const function = args == NULL ? NULL : PyMapping_GetItemString(support, name);
   PyObject *const result = function == NULL ? NULL : PyObject_CallObject(function, args);
   Py_XDECREF(function);
   Py_XDECREF(args);
@@ -62,7 +71,7 @@ static PyObject *describe(int code) {
 }
 
 static PyObject *type_of(const char *name) {
-  PyObject *type = PyObject_GetAttrString(support, name);
+  PyObject *type = PyMapping_GetItemString(support, name);
   if (type != NULL && PyExceptionClass_Check(type)) return type;
   PyErr_Clear(); /* as above */
   Py_XDECREF(type);

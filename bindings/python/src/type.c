@@ -195,7 +195,7 @@ static int add_constant(PyTypeObject *type, const char *name, long value) {
   return result;
 }
 
-PyObject *make_type(const PyMethodDef *swig_methods) {
+static PyTypeObject *make_type_once(const PyMethodDef *swig_methods) {
   if (add_methods(more_methods) != 0 || add_methods(swig_methods) != 0) return NULL;
   PyTypeObject *const type = (PyTypeObject *)PyType_FromSpec(&spec);
   if (type == NULL) return NULL;
@@ -206,7 +206,10 @@ PyObject *make_type(const PyMethodDef *swig_methods) {
 #if PY_VERSION_HEX < 0x030A0000
   /* It has kept a copy without the first line, the signature. */
   char *const doc = PyObject_Malloc(sizeof DOC_CLASS);
-  if (doc == NULL) return PyErr_NoMemory();
+  if (doc == NULL) {
+    (void)PyErr_NoMemory();
+    return NULL;
+  }
   memcpy(doc, DOC_CLASS, sizeof DOC_CLASS);
   PyObject_Free((void *)type->tp_doc);
   type->tp_doc = doc;
@@ -216,5 +219,13 @@ PyObject *make_type(const PyMethodDef *swig_methods) {
     return NULL;
   }
   PyType_Modified(type);
-  return (PyObject *)type;
+  return type;
+}
+
+/* A module that is imported a second time has the same class. */
+PyObject *make_type(const PyMethodDef *swig_methods) {
+  static PyTypeObject *made;
+  if (made == NULL) made = make_type_once(swig_methods);
+  Py_XINCREF(made);
+  return (PyObject *)made;
 }
