@@ -11,6 +11,7 @@
 #include <random>
 
 #include "support/calls.h"
+#include "support/kind.h"
 #include "support/lock_page.h"
 #include "support/namespaces.h"
 #include "support/support.h"
@@ -182,8 +183,7 @@ TEST_F(FileKinds, RefusedMustCreateLeavesNoHandleBehind) {
 }
 
 TEST_F(FileKinds, AttributesOfAnExistingLockMustBeThoseAskedFor) {
-  constexpr unsigned every[] = {0, SHMUTEX_RECURSIVE, SHMUTEX_FAIR, SHMUTEX_RECURSIVE | SHMUTEX_FAIR};
-  for (const unsigned made : every) {
+  for (const unsigned made : support::all_attributes) {
     const std::string path = directory_ / std::to_string(made);
     { const Handle lock(path, made); }
     for (const bool open_already : {false, true}) {
@@ -191,7 +191,7 @@ TEST_F(FileKinds, AttributesOfAnExistingLockMustBeThoseAskedFor) {
       if (open_already) {
         ASSERT_EQ(kept.open(path, made), 0);
       }
-      for (const unsigned asked : every) {
+      for (const unsigned asked : support::all_attributes) {
         EXPECT_EQ(CALL(Handle(path, asked).error()), asked == made ? 0 : EPROTOTYPE);
         const Handle any(path, asked | SHMUTEX_ANY_ATTR);
         EXPECT_EQ(any.error(), 0);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "support/calls.h"
+#include "support/kind.h"
 #include "support/support.h"
 
 namespace {
@@ -67,7 +68,7 @@ TEST_P(Limits, EveryHeldLockIsReportedWhenItsOwnerDies) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(PlainAndFair, Limits, testing::Values(0u, static_cast<unsigned>(SHMUTEX_FAIR)),
-                         [](const auto& suite) { return suite.param == 0 ? "Plain" : "Fair"; });
+INSTANTIATE_TEST_SUITE_P(PlainAndFair, Limits, testing::Values(support::plain.attributes, support::fair.attributes),
+                         [](const auto& suite) { return support::name_of_attributes(suite.param); });
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "support/calls.h"
+#include "support/kind.h"
 #include "support/support.h"
 
 namespace {
@@ -13,15 +14,8 @@ using support::Child;
 using support::Flag;
 using support::Handle;
 using support::info_of;
+using support::Kind;
 using support::Shared;
-
-enum class Place { file, buffer };
-
-struct Kind {
-  const char* name;
-  Place place;
-  unsigned attributes;
-};
 
 class Results : public testing::TestWithParam<Kind> {
  protected:
@@ -35,10 +29,10 @@ class Results : public testing::TestWithParam<Kind> {
   Handle open_lock(unsigned more_attributes = 0) {
     Handle lock;
     const unsigned flags = attributes() | more_attributes;
-    if (GetParam().place == Place::file)
-      lock.open(path_, flags);
-    else
+    if (GetParam().in_buffer)
       lock.attach(&*memory_, sizeof(Memory), flags | SHMUTEX_INIT_ONCE);
+    else
+      lock.open(path_, flags);
     EXPECT_EQ(lock.error(), 0) << shmutex_error_detail();
     return lock;
   }
@@ -270,10 +264,8 @@ TEST_P(Results, TokenGrowsByOneWithEveryAcquisition) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryKind, Results,
-                         testing::Values(Kind{"PlainFile", Place::file, 0}, Kind{"FairFile", Place::file, SHMUTEX_FAIR},
-                                         Kind{"PlainBuffer", Place::buffer, 0},
-                                         Kind{"FairBuffer", Place::buffer, SHMUTEX_FAIR}),
-                         [](const auto& suite) { return suite.param.name; });
+INSTANTIATE_TEST_SUITE_P(PlainAndFair, Results,
+                         testing::ValuesIn(support::in_both_places({support::plain, support::fair})),
+                         support::param_name);
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "support/calls.h"
+#include "support/kind.h"
 #include "support/lock_page.h"
 #include "support/support.h"
 
@@ -275,7 +276,7 @@ TEST_P(Unlink, RacingWithKillsLeavesAUsableName) {
   EXPECT_TRUE(result == 0 || result == EOWNERDEAD) << result;
 }
 
-INSTANTIATE_TEST_SUITE_P(PlainAndFair, Unlink, testing::Values(0u, static_cast<unsigned>(SHMUTEX_FAIR)),
-                         [](const auto& suite) { return suite.param == 0 ? "Plain" : "Fair"; });
+INSTANTIATE_TEST_SUITE_P(PlainAndFair, Unlink, testing::Values(support::plain.attributes, support::fair.attributes),
+                         [](const auto& suite) { return support::name_of_attributes(suite.param); });
 
 }  // namespace

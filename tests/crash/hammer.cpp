@@ -127,7 +127,7 @@ class Worker {
     if (!enter(lock)) return;
     change(lock);
     if (nested && lock + 1 < lock_count) use(lock + 1, one_in(2));  // in one order: no cycles
-    if ((attributes_of(lock) & SHMUTEX_RECURSIVE) != 0 && one_in(2)) {
+    if ((kind_of(lock).attributes & SHMUTEX_RECURSIVE) != 0 && one_in(2)) {
       if (shmutex_lock(locks_[lock]) == 0) {
         change(lock);
         if (const int error = shmutex_unlock(locks_[lock]); error != 0) failed(error, release_it);
@@ -179,25 +179,21 @@ Board* map_board(const std::string& directory) {
 
 std::string lock_path(const std::string& directory, int lock) { return directory + "/lock-" + std::to_string(lock); }
 
-bool is_in_buffer(int lock) { return lock >= lock_count - 2; }
-
-unsigned attributes_of(int lock) {
-  switch (lock) {
-    case 2: return SHMUTEX_RECURSIVE;
-    case 3: return SHMUTEX_FAIR;
-    case 4: return SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
-    default: return 0;
-  }
+support::Kind kind_of(int lock) {
+  using namespace support;
+  constexpr Kind kinds[lock_count] = {plain,          plain, recursive,        fair,
+                                      fair_recursive, plain, in_buffer(plain), in_buffer(plain)};
+  return kinds[lock];
 }
 
 shmutex_t* open_lock(Board& board, const std::string& directory, int lock) {
   shmutex_t* mutex = nullptr;
   int error = 0;
-  if (is_in_buffer(lock)) {
+  if (kind_of(lock).in_buffer) {
     unsigned char* const memory = board.buffers[lock - (lock_count - 2)].bytes;
-    error = shmutex_attach(&mutex, memory, SHMUTEX_SIZE, attributes_of(lock) | SHMUTEX_INIT_ONCE);
+    error = shmutex_attach(&mutex, memory, SHMUTEX_SIZE, kind_of(lock).attributes | SHMUTEX_INIT_ONCE);
   } else {
-    error = shmutex_open(&mutex, lock_path(directory, lock).c_str(), attributes_of(lock), 0);
+    error = shmutex_open(&mutex, lock_path(directory, lock).c_str(), kind_of(lock).attributes, 0);
   }
   if (error != 0 && board.failed++ == 0) {
     board.first_failure = error;

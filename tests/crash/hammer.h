@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <string>
 
+#include "support/kind.h"
+
 namespace crash {
 
 constexpr int lock_count = 8;
@@ -52,8 +54,7 @@ struct Board {
 Board* map_board(const std::string& directory);  // shared by all who name the same directory
 
 std::string lock_path(const std::string& directory, int lock);
-bool is_in_buffer(int lock);
-unsigned attributes_of(int lock);
+support::Kind kind_of(int lock);
 shmutex_t* open_lock(Board& board, const std::string& directory, int lock);
 
 bool ended_well(int status);  // as waitpid(2) has it

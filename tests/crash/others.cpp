@@ -8,8 +8,11 @@ using enum Operation;
 using enum Start;
 using enum Ground;
 
-constexpr Kind recursive = Kind::recursive;
-constexpr Kind fair = Kind::fair;
+using support::fair;
+using support::fair_recursive;
+using support::in_buffer;
+using support::plain;
+using support::recursive;
 
 const Scenario recursive_locks[] = {
     {.operation = lock, .kind = recursive},
@@ -64,49 +67,45 @@ const Scenario fair_locks[] = {
     {.operation = time_out, .kind = fair, .ahead = 2, .behind = 1},
 };
 
-constexpr Kind both = Kind::recursive_fair;
-
 const Scenario recursive_fair_locks[] = {
-    {.operation = lock, .kind = both, .behind = 1},
-    {.operation = lock, .start = inside, .kind = both, .behind = 1},
-    {.operation = unlock, .start = inside_twice, .kind = both, .behind = 1},
-    {.operation = unlock, .start = inside, .kind = both, .behind = 2},
-    {.operation = consistent, .start = inside, .kind = both, .ground = owner_died, .behind = 1},
-    {.operation = lock, .kind = both, .ahead = 1, .behind = 1},
-    {.operation = time_out, .kind = both, .ahead = 1, .behind = 1},
+    {.operation = lock, .kind = fair_recursive, .behind = 1},
+    {.operation = lock, .start = inside, .kind = fair_recursive, .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = fair_recursive, .behind = 1},
+    {.operation = unlock, .start = inside, .kind = fair_recursive, .behind = 2},
+    {.operation = consistent, .start = inside, .kind = fair_recursive, .ground = owner_died, .behind = 1},
+    {.operation = lock, .kind = fair_recursive, .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = fair_recursive, .ahead = 1, .behind = 1},
 };
 
-constexpr Place buffer = Place::buffer;
-
 const Scenario buffers[] = {
-    {.operation = lock, .place = buffer},
-    {.operation = lock, .place = buffer, .behind = 2},
-    {.operation = lock, .place = buffer, .ground = owner_died, .behind = 1},
-    {.operation = unlock, .start = inside, .place = buffer, .behind = 2},
-    {.operation = unlock, .start = inside, .place = buffer, .behind = 2, .barger = true},
-    {.operation = consistent, .start = inside, .place = buffer, .ground = owner_died},
-    {.operation = poison, .start = inside, .place = buffer, .behind = 1},
-    {.operation = lock, .place = buffer, .ahead = 1},
-    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1},
-    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .barger = true},
-    {.operation = lock, .place = buffer, .ahead = 1, .behind = 1, .others = true},
-    {.operation = lock, .place = buffer, .ahead = 1, .ahead_dies = true, .behind = 1},
-    {.operation = lock, .place = buffer, .ahead = 2, .behind = 1},
-    {.operation = lock, .place = buffer, .ahead = 2, .behind = 1, .barger = true},
-    {.operation = trylock, .place = buffer, .behind = 1},
-    {.operation = timedlock, .place = buffer, .ahead = 1, .behind = 1},
-    {.operation = time_out, .place = buffer, .ahead = 1, .behind = 1},
-    {.operation = time_out, .place = buffer, .ahead = 2, .behind = 1},
-    {.operation = lock, .start = inside, .kind = recursive, .place = buffer, .behind = 1},
-    {.operation = unlock, .start = inside_twice, .kind = recursive, .place = buffer, .behind = 1},
-    {.operation = unlock, .start = inside, .kind = fair, .place = buffer, .behind = 2},
-    {.operation = consistent, .start = inside, .kind = recursive, .place = buffer, .ground = owner_died, .behind = 1},
-    {.operation = lock, .kind = fair, .place = buffer, .behind = 1},
-    {.operation = lock, .kind = fair, .place = buffer, .ahead = 1, .behind = 1},
-    {.operation = time_out, .kind = fair, .place = buffer, .ahead = 1, .behind = 1},
-    {.operation = consistent, .start = inside, .kind = fair, .place = buffer, .ground = owner_died, .behind = 1},
-    {.operation = poison, .start = inside, .kind = fair, .place = buffer, .behind = 1},
-    {.operation = unlock, .start = inside_twice, .kind = both, .place = buffer, .behind = 1},
+    {.operation = lock, .kind = in_buffer(plain)},
+    {.operation = lock, .kind = in_buffer(plain), .behind = 2},
+    {.operation = lock, .kind = in_buffer(plain), .ground = owner_died, .behind = 1},
+    {.operation = unlock, .start = inside, .kind = in_buffer(plain), .behind = 2},
+    {.operation = unlock, .start = inside, .kind = in_buffer(plain), .behind = 2, .barger = true},
+    {.operation = consistent, .start = inside, .kind = in_buffer(plain), .ground = owner_died},
+    {.operation = poison, .start = inside, .kind = in_buffer(plain), .behind = 1},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 1},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 1, .behind = 1},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 1, .behind = 1, .barger = true},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 1, .behind = 1, .others = true},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 1, .ahead_dies = true, .behind = 1},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 2, .behind = 1},
+    {.operation = lock, .kind = in_buffer(plain), .ahead = 2, .behind = 1, .barger = true},
+    {.operation = trylock, .kind = in_buffer(plain), .behind = 1},
+    {.operation = timedlock, .kind = in_buffer(plain), .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = in_buffer(plain), .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = in_buffer(plain), .ahead = 2, .behind = 1},
+    {.operation = lock, .start = inside, .kind = in_buffer(recursive), .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = in_buffer(recursive), .behind = 1},
+    {.operation = unlock, .start = inside, .kind = in_buffer(fair), .behind = 2},
+    {.operation = consistent, .start = inside, .kind = in_buffer(recursive), .ground = owner_died, .behind = 1},
+    {.operation = lock, .kind = in_buffer(fair), .behind = 1},
+    {.operation = lock, .kind = in_buffer(fair), .ahead = 1, .behind = 1},
+    {.operation = time_out, .kind = in_buffer(fair), .ahead = 1, .behind = 1},
+    {.operation = consistent, .start = inside, .kind = in_buffer(fair), .ground = owner_died, .behind = 1},
+    {.operation = poison, .start = inside, .kind = in_buffer(fair), .behind = 1},
+    {.operation = unlock, .start = inside_twice, .kind = in_buffer(fair_recursive), .behind = 1},
 };
 
 INSTANTIATE_TEST_SUITE_P(recursive_locks, EveryInstruction, testing::ValuesIn(recursive_locks), test_name);

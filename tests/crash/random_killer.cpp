@@ -178,7 +178,7 @@ class Killer {
     for (Slot& slot : board_.slots) {
       if (slot.pid != pid) continue;
       for (int lock = 0; lock < lock_count; ++lock) {
-        const bool may_become_owner = (attributes_of(lock) & SHMUTEX_FAIR) != 0 && slot.phase[lock] != Phase::outside;
+        const bool may_become_owner = kind_of(lock).fair() && slot.phase[lock] != Phase::outside;
         if (may_become_owner || owner_of(lock) == slot.tid) ++board_.guarded[lock].deaths_possible;
       }
     }
@@ -187,7 +187,7 @@ class Killer {
   int owner_of(int lock) {
     shmutex_info_t info{};
     info.size = sizeof info;
-    if (!is_in_buffer(lock)) {
+    if (!kind_of(lock).in_buffer) {
       return shmutex_inspect(lock_path(directory_.path(), lock).c_str(), &info) == 0 ? info.owner_tid : 0;
     }
     // Attached for this one look, lest the workers inherit it.

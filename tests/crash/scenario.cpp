@@ -40,30 +40,11 @@ const char* name(Ground ground) {
   return "";
 }
 
-const char* name(Kind kind) {
-  switch (kind) {
-    case Kind::plain: return "plain";
-    case Kind::recursive: return "recursive";
-    case Kind::fair: return "fair";
-    case Kind::recursive_fair: return "recursive_fair";
-  }
-  return "";
-}
-
-const char* name(Place place) {
-  switch (place) {
-    case Place::file: return "file";
-    case Place::buffer: return "buffer";
-    case Place::pthread: return "pthread";
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string name_of(const Scenario& s) {
   std::string out =
-      std::string(name(s.kind)) + "_" + name(s.place) + "_" + name(s.operation) + name(s.start) + name(s.ground);
+      (s.glibc ? "glibc" : support::name_of(s.kind)) + "_" + name(s.operation) + name(s.start) + name(s.ground);
   if (s.ahead != 0) out += "_ahead" + std::to_string(s.ahead);
   if (s.ahead_dies) out += "_dies";
   if (s.behind != 0) out += "_behind" + std::to_string(s.behind);

@@ -41,8 +41,8 @@ enum class Ground {
 struct Scenario {
   Operation operation = Operation::lock;
   Start start = Start::opened;
-  Kind kind = Kind::plain;
-  Place place = Place::file;
+  Kind kind = support::plain;
+  bool glibc = false;  // its robust mutex, instead of ours
   Ground ground = Ground::fresh;
   // Processes that acquired (the first) or queue (the rest) before the victim begins; each of them holds the lock until
   // the victim sleeps or is dead. So with 1 the victim becomes the woken head waiter, with 2 it is second in line.

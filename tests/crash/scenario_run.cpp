@@ -23,15 +23,13 @@ bool is_held(int result) { return result == 0 || result == EOWNERDEAD; }
 
 std::string text(int result) { return result == 0 ? "success" : strerror(result); }
 
-bool is_fair(Kind kind) { return kind == Kind::fair || kind == Kind::recursive_fair; }
-
 bool starts_inside(Start start) { return start != Start::nowhere && start != Start::opened; }
 
 }  // namespace
 
 ScenarioRun::ScenarioRun(const Scenario& scenario)
     : scenario_(scenario),
-      subject_(make_subject(scenario.kind, scenario.place, directory_ / "lock")),
+      subject_(scenario.glibc ? make_glibc_subject() : make_subject(scenario.kind, directory_ / "lock")),
       companions_(scenario.others ? std::make_unique<Companions>(directory_.path()) : nullptr) {
   if (scenario_.ground == Ground::stale) make_stale_file();
 }
@@ -186,7 +184,7 @@ void ScenarioRun::let_join() {
 void ScenarioRun::wake_victim() {
   if (scenario_.operation == Operation::time_out) return;
   // The victim of a fair lock, or of glibc's, sleeps but once, through all the owners ahead of it.
-  const bool sleeps_once = is_fair(scenario_.kind) || scenario_.place == Place::pthread;
+  const bool sleeps_once = scenario_.kind.fair() || scenario_.glibc;
   const size_t go = sleeps_once ? ahead_.size() : std::min(released_ + 1, ahead_.size());
   if (scenario_.ahead_dies && released_ == 0) {
     supervisor_.kill_and_reap(*ahead_.front().tracee);
@@ -284,7 +282,7 @@ void ScenarioRun::succeed(Actor& actor) {
   const bool initialises = scenario_.operation == Operation::initialise && !subject_->look().complete;
   if (initialises) error = subject_->initialise();
   if (error == 0) error = subject_->open();
-  if (error == EBADMSG && scenario_.operation == Operation::remove && scenario_.place == Place::buffer) {
+  if (error == EBADMSG && scenario_.operation == Operation::remove && scenario_.kind.in_buffer) {
     error = subject_->initialise();
     if (error == 0) error = subject_->open();
   }
@@ -292,7 +290,7 @@ void ScenarioRun::succeed(Actor& actor) {
   actor.result = error;
   if (error == ENOTRECOVERABLE || error == EIDRM) {
     error = error == EIDRM ? 0 : subject_->remove();
-    if (error == 0 && scenario_.place == Place::buffer) error = subject_->initialise();
+    if (error == 0 && scenario_.kind.in_buffer) error = subject_->initialise();
     if (error == 0) error = subject_->open();
     if (error == 0) error = subject_->lock();
   }
@@ -317,7 +315,7 @@ std::string ScenarioRun::judge_successor(const View& view, bool news) {
   if (actor.result != due) return "the successor was told " + text(actor.result) + ", due: " + text(due);
   if (actor.order != 0) return "the successor could not use the lock: " + text(actor.order);
   if (!board_->others_released) return "the victim's other locks were not released: " + companions_->unreleased();
-  if (scenario_.place != Place::pthread && board_->token <= token_before) return "the fencing token went back";
+  if (!scenario_.glibc && board_->token <= token_before) return "the fencing token went back";
   return "";
 }
 

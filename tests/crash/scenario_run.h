@@ -27,7 +27,7 @@ class ScenarioRun {
   void wake_victim();  // whoever holds the lock goes
   View look() { return subject_->look(); }
   std::string bytes() { return subject_->bytes(); }
-  bool is_baseline() const { return scenario_.place == Place::pthread; }
+  bool is_baseline() const { return scenario_.glibc; }
 
   // The victim dies. What is wrong then, or "".
   std::string kill_and_judge(bool returned);

@@ -26,16 +26,6 @@ using shmutex::SharedLine;
 namespace word = shmutex::word;
 namespace state = shmutex::state;
 
-unsigned flags_of(Kind kind) {
-  switch (kind) {
-    case Kind::plain: return 0;
-    case Kind::recursive: return SHMUTEX_RECURSIVE;
-    case Kind::fair: return SHMUTEX_FAIR;
-    case Kind::recursive_fair: return SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
-  }
-  return 0;
-}
-
 View view_of(const SharedLine& line, bool complete) {
   const uint32_t found = load_relaxed(line.word);
   const uint32_t bits = load_relaxed(line.state);
@@ -74,7 +64,7 @@ class Ours : public Subject {
 
 class InFile : public Ours {
  public:
-  InFile(Kind kind, std::string path) : flags_(flags_of(kind)), path_(std::move(path)) {}
+  InFile(Kind kind, std::string path) : flags_(kind.attributes), path_(std::move(path)) {}
   ~InFile() override { InFile::forget(); }
 
   int open() override { return shmutex_open(&handle_, path_.c_str(), flags_, 0); }
@@ -135,7 +125,7 @@ class InFile : public Ours {
 
 class InBuffer : public Ours {
  public:
-  explicit InBuffer(Kind kind) : flags_(flags_of(kind)) {}
+  explicit InBuffer(Kind kind) : flags_(kind.attributes) {}
 
   // Everybody may be the first; so nobody has to be.
   int open() override { return look().complete ? attach(0) : create(); }
@@ -231,13 +221,11 @@ std::string to_string(const View& view) {
   return out.str();
 }
 
-std::unique_ptr<Subject> make_subject(Kind kind, Place place, const std::string& path) {
-  switch (place) {
-    case Place::file: return std::make_unique<InFile>(kind, path);
-    case Place::buffer: return std::make_unique<InBuffer>(kind);
-    case Place::pthread: return std::make_unique<Pthread>();
-  }
-  return nullptr;
+std::unique_ptr<Subject> make_subject(Kind kind, const std::string& path) {
+  if (kind.in_buffer) return std::make_unique<InBuffer>(kind);
+  return std::make_unique<InFile>(kind, path);
 }
+
+std::unique_ptr<Subject> make_glibc_subject() { return std::make_unique<Pthread>(); }
 
 }  // namespace crash

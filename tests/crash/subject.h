@@ -5,10 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "support/kind.h"
+
 namespace crash {
 
-enum class Kind { plain, recursive, fair, recursive_fair };
-enum class Place { file, buffer, pthread };
+using support::Kind;
 
 // What stands in the lock, read from outside.
 struct View {
@@ -50,6 +51,7 @@ class Subject {
   virtual std::string inspect() const = 0;
 };
 
-std::unique_ptr<Subject> make_subject(Kind kind, Place place, const std::string& path);
+std::unique_ptr<Subject> make_subject(Kind kind, const std::string& path);
+std::unique_ptr<Subject> make_glibc_subject();
 
 }  // namespace crash

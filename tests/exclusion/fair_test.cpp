@@ -127,11 +127,7 @@ TEST_P(Fair, InterruptibleWaitsComeBackInSlices) {
   EXPECT_EQ(holder.finish(), 0);
 }
 
-const Kind fair_kinds[] = {{SHMUTEX_FAIR, false},
-                           {SHMUTEX_FAIR | SHMUTEX_RECURSIVE, false},
-                           {SHMUTEX_FAIR, true},
-                           {SHMUTEX_FAIR | SHMUTEX_RECURSIVE, true}};
-INSTANTIATE_TEST_SUITE_P(Kinds, Fair, testing::ValuesIn(fair_kinds), param_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, Fair, testing::ValuesIn(support::fair_kinds()), param_name);
 
 using ForgedOwner = LockTest;
 

@@ -214,8 +214,7 @@ TEST_P(Exclusion, OnlyTheOwnerReleases) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Exclusion, testing::ValuesIn(all_kinds()), param_name);
 
-const Kind fair_recursive_kinds[] = {{SHMUTEX_FAIR | SHMUTEX_RECURSIVE, false},
-                                     {SHMUTEX_FAIR | SHMUTEX_RECURSIVE, true}};
-INSTANTIATE_TEST_SUITE_P(FairRecursive, Exclusion, testing::ValuesIn(fair_recursive_kinds), param_name);
+INSTANTIATE_TEST_SUITE_P(FairRecursive, Exclusion,
+                         testing::ValuesIn(support::in_both_places({support::fair_recursive})), param_name);
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "attack.h"
+#include "support/kind.h"
 #include "support/support.h"
 #include "victims.h"
 
@@ -255,8 +256,8 @@ TEST_P(HostilePeer, HarmsNobody) {
 std::vector<Attack> all_attacks() {
   std::vector<Attack> attacks;
   for (const attack::Strategy& strategy : attack::strategies) {
-    for (const unsigned attributes : {0u, unsigned{SHMUTEX_FAIR}, unsigned{SHMUTEX_RECURSIVE}}) {
-      attacks.push_back({strategy, attributes});
+    for (const support::Kind& kind : {support::plain, support::recursive, support::fair}) {
+      attacks.push_back({strategy, kind.attributes});
     }
   }
   return attacks;
@@ -265,9 +266,7 @@ std::vector<Attack> all_attacks() {
 std::string name_of(const testing::TestParamInfo<Attack>& info) {
   std::string name = info.param.strategy.name;
   std::erase_if(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
-  return name + (info.param.attributes == SHMUTEX_FAIR ? "_fair"
-                 : info.param.attributes != 0          ? "_recursive"
-                                                       : "_plain");
+  return name + "_" + support::name_of_attributes(info.param.attributes);
 }
 
 INSTANTIATE_TEST_SUITE_P(Attacks, HostilePeer, testing::ValuesIn(all_attacks()), name_of);

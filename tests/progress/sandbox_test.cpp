@@ -70,11 +70,6 @@ TEST_P(Sandbox, RefusingEveryFutexCallEndsTheWaitWithAnError) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Sandbox, testing::ValuesIn(all_kinds()), param_name);
 
-const std::vector<Kind>& unfair_kinds() {
-  static const std::vector<Kind> kinds = {{0, false}, {SHMUTEX_RECURSIVE, false}, {0, true}, {SHMUTEX_RECURSIVE, true}};
-  return kinds;
-}
-
 class WithoutWakeOp : public LockTest {
  protected:
   static void refuse_wake_op() { refuse_futex(FUTEX_WAKE_OP, ENOSYS); }
@@ -179,7 +174,7 @@ TEST_P(WithoutWakeOp, MixedUnderLoadAndKills) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, WithoutWakeOp, testing::ValuesIn(unfair_kinds()), param_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, WithoutWakeOp, testing::ValuesIn(support::unfair_kinds()), param_name);
 
 // As on kernels before 5.14.
 class WithoutLockPi2 : public LockTest {};
@@ -223,7 +218,7 @@ TEST_P(WithoutLockPi2, DeathIsTold) {
   EXPECT_EQ(waiter.wait(), EOWNERDEAD);
 }
 
-const Kind fair_kinds[] = {{SHMUTEX_FAIR, false}, {SHMUTEX_FAIR, true}};
-INSTANTIATE_TEST_SUITE_P(Kinds, WithoutLockPi2, testing::ValuesIn(fair_kinds), param_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, WithoutLockPi2, testing::ValuesIn(support::in_both_places({support::fair})),
+                         param_name);
 
 }  // namespace

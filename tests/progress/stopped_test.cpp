@@ -20,11 +20,6 @@ using support::Shared;
 using support::Tracee;
 using support::wait_until_stopped;
 
-const std::vector<Kind>& unfair_kinds() {
-  static const std::vector<Kind> kinds = {{0, false}, {SHMUTEX_RECURSIVE, false}, {0, true}, {SHMUTEX_RECURSIVE, true}};
-  return kinds;
-}
-
 class Stopped : public LockTest {
  protected:
   Child start_waiter() const {
@@ -182,7 +177,7 @@ TEST_P(Stopped, UnderLoad) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Stopped, testing::ValuesIn(unfair_kinds()), param_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, Stopped, testing::ValuesIn(support::unfair_kinds()), param_name);
 
 class StoppedFair : public LockTest {};
 
@@ -202,7 +197,6 @@ TEST_P(StoppedFair, WaiterKeepsItsTurn) {
   EXPECT_EQ(pass_through(m()), 0);
 }
 
-const Kind fair_kinds[] = {{SHMUTEX_FAIR, false}, {SHMUTEX_FAIR, true}};
-INSTANTIATE_TEST_SUITE_P(Kinds, StoppedFair, testing::ValuesIn(fair_kinds), param_name);
+INSTANTIATE_TEST_SUITE_P(Kinds, StoppedFair, testing::ValuesIn(support::in_both_places({support::fair})), param_name);
 
 }  // namespace

@@ -13,23 +13,6 @@ namespace support {
 
 using support::Child;
 
-std::string name_of(const Kind& kind) {
-  std::string name = kind.fair() ? "Fair" : "";
-  if (kind.recursive()) name += "Recursive";
-  if (name.empty()) name = "Plain";
-  return name + (kind.in_buffer ? "Buffer" : "File");
-}
-
-void PrintTo(const Kind& kind, std::ostream* out) { *out << name_of(kind); }
-
-std::string param_name(const testing::TestParamInfo<Kind>& info) { return name_of(info.param); }
-
-const std::vector<Kind>& all_kinds() {
-  static const std::vector<Kind> kinds = {{0, false}, {SHMUTEX_RECURSIVE, false}, {SHMUTEX_FAIR, false},
-                                          {0, true},  {SHMUTEX_RECURSIVE, true},  {SHMUTEX_FAIR, true}};
-  return kinds;
-}
-
 TestLock::TestLock(Kind kind) : kind_(kind) {
   if (kind.in_buffer) {
     descriptor_ = memfd_create("shmutex-test", 0);

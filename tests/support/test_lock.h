@@ -9,24 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "support/kind.h"
 #include "support/support.h"
 
 namespace support {
-
-struct Kind {
-  unsigned attributes;
-  bool in_buffer;
-
-  bool fair() const { return (attributes & SHMUTEX_FAIR) != 0; }
-  bool recursive() const { return (attributes & SHMUTEX_RECURSIVE) != 0; }
-};
-
-std::string name_of(const Kind& kind);
-void PrintTo(const Kind& kind, std::ostream* out);
-std::string param_name(const testing::TestParamInfo<Kind>& info);
-
-// Plain, recursive and fair; each in a lock file and in a buffer.
-const std::vector<Kind>& all_kinds();
 
 // A fresh lock, with one handle that children inherit. Closed and removed at the end.
 class TestLock {
