@@ -1,26 +1,49 @@
+# What `cmake --install` puts where, by component: runtime (the shared library), development (headers, static library, what
+# CMake and pkg-config read), documentation (manual pages); python and lua are in bindings/.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS shmutex shmutex_static EXPORT shmutex-targets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY capi/include/shmutex DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT shmutex-targets NAMESPACE shmutex:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/shmutex)
+set(libraries shmutex)
+if(NOT DEFINED BUILD_SHARED_LIBS)
+  list(APPEND libraries shmutex_static)
+endif()
+install(TARGETS ${libraries} EXPORT shmutex-targets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT development
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+install(DIRECTORY capi/include/shmutex DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/shmutex)
+install(EXPORT shmutex-targets NAMESPACE shmutex:: DESTINATION ${package_dir} COMPONENT development)
 configure_package_config_file(cmake/shmutex-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config.cmake
-                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/shmutex)
+                              INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-version.cmake COMPATIBILITY SameMajorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-version.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/shmutex)
-# Written when installing: only then is the prefix known for certain (cmake --install --prefix).
-foreach(variable CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR PROJECT_DESCRIPTION PROJECT_VERSION)
-  install(CODE "set(${variable} [[${${variable}}]])")
-endforeach()
-install(CODE "configure_file([[${CMAKE_CURRENT_SOURCE_DIR}/pkgconfig/shmutex.pc.in]] [[${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc]] @ONLY)")
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+        DESTINATION ${package_dir} COMPONENT development)
 
-file(GLOB man3 CONFIGURE_DEPENDS docs/man/*.3)
-file(GLOB man7 CONFIGURE_DEPENDS docs/man/*.7)
-if(man3)
-  install(FILES ${man3} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+# The prefix is where the .pc file lies: right for every `cmake --install --prefix`, and for a tree that was moved. Only an
+# absolute library directory says nothing of the prefix.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
 endif()
-if(man7)
-  install(FILES ${man7} DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
+foreach(directory LIBDIR INCLUDEDIR)
+  set(pc_${directory} "${CMAKE_INSTALL_${directory}}")
+  if(NOT IS_ABSOLUTE "${pc_${directory}}")
+    string(PREPEND pc_${directory} "\${prefix}/")
+  endif()
+endforeach()
+configure_file(pkgconfig/shmutex.pc.in ${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
+
+foreach(section 3 5 7)
+  file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
+  if(pages)
+    install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT documentation)
+  endif()
+endforeach()
+
+if(PROJECT_IS_TOP_LEVEL)
+  add_custom_target(uninstall COMMAND ${CMAKE_COMMAND} -D BUILD=${CMAKE_CURRENT_BINARY_DIR}
+                                      -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/Uninstall.cmake VERBATIM)
 endif()

@@ -5,6 +5,7 @@ option(SHMUTEX_BUILD_DEMO "Build the demo (./dev demo)" OFF)
 option(SHMUTEX_BUILD_BENCH "Build the benchmark (needs libbenchmark-dev, libboost-dev)" OFF)
 option(SHMUTEX_BUILD_PYTHON "Build the Python binding (needs SWIG)" OFF)
 option(SHMUTEX_BUILD_LUA "Build the Lua binding (needs SWIG)" OFF)
+option(SHMUTEX_INSTALL "Install the library with `cmake --install`" ${PROJECT_IS_TOP_LEVEL})
 option(SHMUTEX_WERROR "Treat warnings as errors" OFF)
 set(SHMUTEX_SANITIZE "" CACHE STRING "Sanitizers to build everything with, as -fsanitize= takes them")
 

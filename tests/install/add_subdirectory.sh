@@ -12,3 +12,11 @@ done
 for folder in tests examples scripts; do
   [ ! -d build/shmutex/$folder ] || fail "$folder is built"
 done
+
+# What the other project installs is its own business, unless it asks for this, too.
+"$CMAKE" --install build --prefix "$scratch/prefix" > log
+[ ! -e prefix ] || fail "installed along: $(find prefix)"
+"$CMAKE" -DSHMUTEX_INSTALL=ON build > log
+"$CMAKE" --build build --target all shmutex shmutex_static > log
+"$CMAKE" --install build/shmutex --prefix "$scratch/prefix" > log
+[ -f "prefix/$LIBDIR/libshmutex.so" ] && [ -f "prefix/$INCLUDEDIR/shmutex/shmutex.h" ] || fail "not installed: $(find prefix)"

@@ -11,5 +11,6 @@ for file in "$lib/libshmutex.so.$VERSION" "$lib/libshmutex.a" "$lib/pkgconfig/sh
   "$include/shmutex/detail/begin_c.h" "$include/shmutex/detail/end_c.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
   if [ ! -f "$file" ] || [ -L "$file" ]; then fail "no $file"; fi
 done
-grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$include" && fail "an installed file names the build or the source tree"
+grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$lib/pkgconfig" "$include" &&
+  fail "an installed file names the build or the source tree"
 true

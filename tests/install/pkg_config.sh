@@ -4,7 +4,8 @@
 command -v pkg-config > /dev/null || exit 77
 export PKG_CONFIG_PATH="$lib/pkgconfig"
 [ "$(pkg-config --modversion shmutex)" = "$VERSION" ] || fail "version: $(pkg-config --modversion shmutex)"
-[ "$(pkg-config --variable=prefix shmutex)" = "$PREFIX" ] || fail "prefix: $(pkg-config --variable=prefix shmutex)"
+[ "$(realpath "$(pkg-config --variable=prefix shmutex)")" = "$(realpath "$PREFIX")" ] ||
+  fail "prefix: $(pkg-config --variable=prefix shmutex)"
 # shellcheck disable=SC2046,SC2086
 "$CC" -std=c99 $strict $(pkg-config --cflags shmutex) "$HERE/consumer/c/main.c" $(pkg-config --libs shmutex) -o c
 # shellcheck disable=SC2046,SC2086

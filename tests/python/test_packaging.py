@@ -56,6 +56,7 @@ def test_wheel(source_tree, tmp_path, path):
     names = {Path(name).name for name in files if name.startswith("shmutex/")}
     assert {"__init__.py", "__init__.pyi", "_support.py", "py.typed", "libshmutex.so.1"} <= names
     assert len([name for name in names if name.startswith("_shmutex.cpython")]) == 1
+    assert [Path(name).name for name in files if "libshmutex" in name] == ["libshmutex.so.1"]
     assert not any("include" in name or name.endswith((".a", ".cmake")) for name in files)
     run(python, "-m", "pip", "install", "--no-index", wheel)
     directory, library = run(python, "-c", USE, path, cwd=tmp_path).split()
