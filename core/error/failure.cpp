@@ -27,7 +27,7 @@ __thread uint8_t rounds_of_the_end __attribute__((tls_model("initial-exec"))) = 
 
 // The destructor of the thread's record. The destructors of other keys may run after it in the same round, and may fail
 // or ask for the text: so the record stays for one round more, and what fails after that begins another. (libc goes on for
-// PTHREAD_DESTRUCTOR_ITERATIONS rounds while there are new values; what fails behind this key in the last one is lost memory.)
+// PTHREAD_DESTRUCTOR_ITERATIONS rounds while there are new values. A record begun behind this key in the last is lost.)
 void end_record(void* value);
 
 // The key whose destructor frees a thread's record, plus one; 0: not made yet. Not pthread_once(): it aborts the process

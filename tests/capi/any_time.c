@@ -30,14 +30,17 @@ static pid_t holder;
 static char path[2][64];
 static int destructions = 0;
 
-/* Of the size of whatever the library may have freed, so that a write into it shows. */
+/* Of the size of whatever the library may have freed, and enough of it, so that a write into it shows. */
+#define BLOCKS 256
 struct filling {
-  char *block[64];
+  char *block[BLOCKS];
 };
 
+static size_t size_of_block(int i) { return 64 * (size_t)(i % 64 + 1); }
+
 static void fill(struct filling *all) {
-  for (int i = 0; i < 64; ++i) {
-    const size_t size = 64 * (size_t)(i + 1);
+  for (int i = 0; i < BLOCKS; ++i) {
+    const size_t size = size_of_block(i);
     all->block[i] = malloc(size);
     CHECK(all->block[i] != NULL);
     memset(all->block[i], 'x', size);
@@ -45,8 +48,8 @@ static void fill(struct filling *all) {
 }
 
 static void check_filling(struct filling *all) {
-  for (int i = 0; i < 64; ++i) {
-    for (size_t k = 0; k < 64 * (size_t)(i + 1); ++k) CHECK(all->block[i][k] == 'x');
+  for (int i = 0; i < BLOCKS; ++i) {
+    for (size_t k = 0; k < size_of_block(i); ++k) CHECK(all->block[i][k] == 'x');
     free(all->block[i]);
   }
 }
