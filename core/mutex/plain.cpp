@@ -13,11 +13,10 @@
 //
 // What each step protects from is told, and checked, in tests/model and docs/design/protocol.md.
 #include <errno.h>
-#include <sched.h>
 
 #include "mutex/wait.h"
+#include "os/cpu.h"
 #include "os/futex.h"
-#include "os/syscall.h"
 
 namespace shmutex::plain {
 namespace {
@@ -35,19 +34,7 @@ constexpr int64_t first_queue_slice = 200 * millisecond;
 
 enum class Role : uint8_t { barger, head };
 
-bool spinning_helps() {
-  static int cpus = 0;
-  int known = load_relaxed(cpus);
-  if (unlikely(known == 0)) {
-    unsigned long mask[128] = {};
-    const long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, as_arg(mask));
-    for (long i = 0; i < bytes / static_cast<long>(sizeof mask[0]); ++i) {
-      for (unsigned long bits = mask[i]; bits != 0; bits &= bits - 1) ++known;
-    }
-    store_relaxed(cpus, known == 0 ? 1 : known);
-  }
-  return known > 1;
-}
+bool spinning_helps() { return usable_cpus() > 1; }
 
 // Asked to leave the lock to the head waiter? An expired request is cleared away, so that fast paths are fast again.
 bool must_yield(Lock& lock) {
