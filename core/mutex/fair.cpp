@@ -3,10 +3,13 @@
 // word only where it is exactly 0, or exactly the owner's TID; everything else is the kernel's.
 //
 // The kernel drops FUTEX_OWNER_DIED when it hands over. So the owner keeps that news in state::inconsistent.
+#include "mutex/fair.h"
+
 #include <errno.h>
 
-#include "mutex/wait.h"
+#include "mutex/ownership.h"
 #include "os/futex.h"
+#include "sync/owner_probe.h"
 
 namespace shmutex::fair {
 namespace {
@@ -56,7 +59,7 @@ class Waiter {
       if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {
         case ESRCH:  // no thread has the TID in the word: a lost notice, or forged
-          if (Probe::mark_if_dead(lock_)) continue;
+          if (mark_if_dead(lock_.shared.word, lock_.shared.token)) continue;
           [[fallthrough]];
         case EAGAIN:   // held
         case EDEADLK:  // by us, says the word
@@ -79,7 +82,7 @@ class Waiter {
         case EAGAIN:  // the owner is just exiting
         case EINTR: break;
         case ESRCH:
-          if (Probe::mark_if_dead(lock_)) continue;
+          if (mark_if_dead(lock_.shared.word, lock_.shared.token)) continue;
           [[fallthrough]];
         case EPERM:
           // By the kernel: the word names one of its own threads, forged. Or a sandbox says so to every futex call.

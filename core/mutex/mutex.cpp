@@ -1,18 +1,14 @@
-// The cold halves of acquire and release: who owns the lock, recursion, and what plain and fair locks have in common.
+// The cold halves of acquire and release: recursion, refusals, and the choice between plain and fair.
 #include "mutex/mutex.h"
 
 #include <errno.h>
 
 #include "error/failure.h"
-#include "mutex/wait.h"
+#include "mutex/fair.h"
+#include "mutex/plain.h"
 
 namespace shmutex {
 namespace {
-
-uint32_t owner_tid(const Lock& lock) { return word::tid(load_relaxed(lock.shared.word)); }
-
-bool linked_by_self(const Lock& lock) { return load_relaxed(lock.priv.linked_by) == this_thread().thread_uid; }
-bool unlinked_by_self(const Lock& lock) { return load_relaxed(lock.priv.unlinked_by) == this_thread().thread_uid; }
 
 int acquire_again(Lock& lock, WaitMode mode) {
   if ((lock.priv.attributes & attribute::recursive) == 0) {
@@ -25,73 +21,7 @@ int acquire_again(Lock& lock, WaitMode mode) {
   return 0;
 }
 
-void give_up_node(Lock& lock) {
-  if (linked_by_self(lock)) {
-    unlink_node(lock, this_thread());
-    unclaim_node(lock);
-  } else {
-    store_relaxed(lock.priv.unlinked_by, uint64_t{0});
-  }
-}
-
-// Makes the node ours and links it. False: it is in the list of a living thread of this process.
-bool link_claimed_node(Lock& lock) {
-  Thread& self = this_thread();
-  for (;;) {
-    uint64_t found = load_relaxed(lock.priv.linked_by);
-    if (found == self.thread_uid) return true;  // linked since a hold in which the word was overwritten
-    const bool left_by_the_dead = found == 0 || is_buffer(lock) || thread_uid_tid(found) == self.tid ||
-                                  !thread_of_this_process_lives(thread_uid_tid(found));
-    if (!left_by_the_dead) return false;
-    // Acquire: pairs with unclaim_node().
-    if (cas_acquire(lock.priv.linked_by, found, self.thread_uid)) break;
-  }
-  link_node(lock, self, word_entry(lock));
-  return true;
-}
-
-// Ends what a peer's overwriting of the word left of our ownership.
-int forfeit(Lock& lock) {
-  give_up_node(lock);
-  robust::clear_pending(*this_thread().head);
-  lock.priv.depth = 0;
-  return fail(EPERM, Reason::overwritten, path_of(lock));
-}
-
-}  // namespace
-
-int record_failure(const Lock& lock, int result) {
-  const char* const path = path_of(lock);
-  switch (result) {
-    case acquired: return result;
-    case EBUSY: return fail(result, Reason::busy, path, owner_tid(lock));
-    case ETIMEDOUT: return fail(result, Reason::timed_out, path, owner_tid(lock));
-    case EINTR: return fail(result, Reason::interrupted, path);
-    case EDEADLK: return fail(result, Reason::cycle, path);
-    case EOWNERDEAD: return fail(result, Reason::owner_died, path, load_relaxed(lock.shared.last_dead_tid));
-    default: return fail(result, Reason::futex_refused, path, static_cast<uint64_t>(result));
-  }
-}
-
-int finish_acquire(Lock& lock, Predecessor predecessor) {
-  tsan_acquired(lock);
-  Thread& self = this_thread();
-  if (!link_claimed_node(lock)) {
-    // The word was free although a thread of this process has the node in its list: forged. To take the node would tear
-    // that thread's list, so hold without it; should we die, the others' probe finds out.
-    store_relaxed(lock.priv.unlinked_by, self.thread_uid);
-  }
-  robust::clear_pending(*self.head);
-  lock.priv.depth = 0;
-  store_relaxed(lock.shared.depth, 0u);
-  const uint64_t last_owner = load_relaxed(lock.shared.last_owner);
-  if (predecessor.owner_just_died && last_owner != 0)
-    store_relaxed(lock.shared.last_dead_tid, owner_id_tid(last_owner));
-  store_relaxed(lock.shared.last_owner, self.owner_id);
-  bump(lock.shared.token);
-  return predecessor.inconsistent ? EOWNERDEAD : acquired;
-}
-
+// 0, or why nobody will ever get this lock again. Also before waiting for it.
 int dead_lock_error(const Lock& lock) {
   const uint32_t found = load_relaxed(lock.shared.state);
   if (likely((found & (state::retired | state::poisoned)) == 0)) return 0;
@@ -99,6 +29,7 @@ int dead_lock_error(const Lock& lock) {
   return fail(ENOTRECOVERABLE, Reason::poisoned, path_of(lock));
 }
 
+// An acquired lock that is poisoned or retired is given back at once.
 int refuse_if_dead(Lock& lock, int result) {
   const int error = dead_lock_error(lock);
   if (likely(error == 0)) return result;
@@ -106,13 +37,9 @@ int refuse_if_dead(Lock& lock, int result) {
   return error;
 }
 
-bool Probe::mark_if_dead(Lock& lock) {
-  uint32_t found = load_relaxed(lock.shared.word);
-  if (word::is_free(found)) return true;
-  const uint64_t token = load_acquire(lock.shared.token);
-  if (!thread_is_dead(word::tid(found)) || load_acquire(lock.shared.token) != token) return false;
-  return cas_relaxed(lock.shared.word, found, word::orphaned(found));
-}
+bool is_fair(const Lock& lock) { return (lock.priv.attributes & attribute::fair) != 0; }
+
+}  // namespace
 
 namespace cold {
 
@@ -122,7 +49,7 @@ int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
   robust::clear_pending(*self.head);
   if (const int error = dead_lock_error(lock); error != 0) return error;
   if (owner_tid(lock) == self.tid) {
-    if (linked_by_self(lock) || unlinked_by_self(lock)) return acquire_again(lock, mode);
+    if (is_recorded_owner(lock)) return acquire_again(lock, mode);
     if (mode == WaitMode::try_once) return fail(EBUSY, Reason::busy, path_of(lock), self.tid);
     return fail(EDEADLK, Reason::two_copies, path_of(lock));
   }
@@ -142,10 +69,12 @@ int own(Lock& lock) {
 
 int release(Lock& lock) {
   if (const int error = prepare(lock); error != 0) return error;
-  if (!linked_by_self(lock) && !unlinked_by_self(lock))
-    return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
+  if (!is_recorded_owner(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   Thread& self = this_thread();
-  if (owner_tid(lock) != self.tid) return forfeit(lock);
+  if (owner_tid(lock) != self.tid) {
+    forfeit(lock);
+    return fail(EPERM, Reason::overwritten, path_of(lock));
+  }
   if (lock.priv.depth != 0) {
     --lock.priv.depth;
     store_relaxed(lock.shared.depth, lock.priv.depth);

@@ -1,22 +1,25 @@
 // The head waiter: the two-level wait of plain locks.
 //
-// A second robust word, the baton, is the queue's. Only its holder, the head waiter, ever sleeps on the lock word; all
-// others sleep on the baton. So a wake on the lock word can reach one thread only, and that thread, if it dies with the
-// wake, is the baton's dead owner, for which the kernel wakes the next in the queue.
+// Only the head waiter, the holder of the baton (sync/wait_queue.h), ever sleeps on the lock word; all others sleep on the
+// baton.
 //
-//   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); settle in
+//   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); finish the acquisition
 //   queue    pending = B; B free: CAS -> self + W, link, pending = 0, go on as head; else sleep on B
 //   head     pending = L; L free: CAS e -> self + (e & D), leave; else set W, sleep on L
-//   leave    withdraw the hint; settle in if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
+//   leave    withdraw the hint; finish it if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
 //            always, whether or not somebody seems to sleep there; pending = 0
 //   release  CAS self -> 0; with W set: L = 0 and the wake in one system call
 //
 // What each step protects from is told, and checked, in tests/model and docs/design/protocol.md.
+#include "mutex/plain.h"
+
 #include <errno.h>
 
-#include "mutex/wait.h"
+#include "mutex/ownership.h"
 #include "os/cpu.h"
 #include "os/futex.h"
+#include "sync/owner_probe.h"
+#include "sync/wait_queue.h"
 
 namespace shmutex::plain {
 namespace {
@@ -67,7 +70,6 @@ class Waiter {
  private:
   SharedLine& shared() { return lock_.shared; }
   void pend_on_word() { robust::set_pending(head_, word_entry(lock_)); }
-  void pend_on_baton() { robust::set_pending(head_, &lock_.priv.baton_node.next); }
   void pend_on_nothing() { robust::clear_pending(head_); }
 
   // Takes the word if it is free. The word must be pending. Returns what it was through died.
@@ -116,62 +118,42 @@ class Waiter {
   // Waits for the baton, and then as head waiter for the lock.
   int queue() {
     int64_t slice = starting_slice(first_queue_slice);
-    Probe probe(now_ns());
-    pend_on_baton();
+    ProbeTimer probe(now_ns());
+    queue_.pend();
     for (;;) {
-      uint32_t found = load_relaxed(shared().baton);
-      if (word::is_free(found)) {
-        // W always: so the kernel wakes the next in the queue if we die as its head.
-        if (!cas_acquire(shared().baton, found, self_.tid | word::waiters)) continue;
-        link_baton();
+      const int result = queue_.wait(deadline_.earlier_of(now_ns() + slice));
+      if (result == 0) return wait_as_head();
+      if (result == EINTR && mode_ != WaitMode::wait_interruptible) continue;
+      if (result != ETIMEDOUT) {
         pend_on_nothing();
-        return wait_as_head();
+        return result;
       }
-      const long woken = futex::wait(shared().baton, found, deadline_.earlier_of(now_ns() + slice));
-      if (woken == 0 || woken == -EAGAIN) continue;
-      if (woken == -EINTR) {
-        if (mode_ != WaitMode::wait_interruptible) continue;
-        pend_on_nothing();
-        return EINTR;
-      }
-      if (woken != -ETIMEDOUT) {
-        pend_on_nothing();
-        return static_cast<int>(-woken);
-      }
-      // No wake was consumed, so nothing is owed to the baton's sleepers. A head waiter that is stopped must not keep us
-      // from a free lock.
-      if (const int result = try_past_the_queue(probe); result != EBUSY) return result;
+      // A head waiter that is stopped must not keep us from a free lock.
+      if (const int past = try_past_the_queue(probe); past != EBUSY) return past;
       if (mode_ == WaitMode::wait_interruptible) return EINTR;
-      pend_on_baton();
+      queue_.pend();
       slice = slice * 2 < longest_slice ? slice * 2 : longest_slice;
     }
   }
 
   // After a sleep on the baton ended by time: EBUSY: sleep on.
-  int try_past_the_queue(Probe& probe) {
+  int try_past_the_queue(ProbeTimer& probe) {
     const int64_t now = now_ns();
     if (probe.due(now, deadline_.passed(now))) {
-      free_baton_of_the_dead();
+      queue_.free_of_the_dead();
       // From here to the try the word stays pending: should we die with it marked, the kernel wakes the head waiter.
       pend_on_word();
-      Probe::mark_if_dead(lock_);
+      mark_if_dead(shared().word, shared().token);
     }
     const int result = try_word();
     return result == EBUSY && deadline_.passed(now) ? ETIMEDOUT : result;
-  }
-
-  // The baton is still pending.
-  void free_baton_of_the_dead() {
-    uint32_t found = load_relaxed(shared().baton);
-    if (word::is_free(found) || !thread_is_dead(word::tid(found))) return;
-    if (cas_relaxed(shared().baton, found, 0u)) futex::wake_one(shared().baton);
   }
 
   int wait_as_head() {
     const int64_t since = now_ns();
     int64_t slice = starting_slice(first_slice);
     int spins = spinning_helps() ? head_spins : 0;
-    Probe probe(since);
+    ProbeTimer probe(since);
     bool interrupted = false;
     bool died = false;
     pend_on_word();
@@ -184,7 +166,7 @@ class Waiter {
       }
       const int64_t now = now_ns();
       const bool passed = deadline_.passed(now);
-      if (probe.due(now, passed) && Probe::mark_if_dead(lock_)) continue;
+      if (probe.due(now, passed) && mark_if_dead(shared().word, shared().token)) continue;
       if (passed) return leave(ETIMEDOUT);
       if (interrupted) return leave(EINTR);
       if (now - since > starvation_threshold)
@@ -204,14 +186,14 @@ class Waiter {
   int leave_with_lock(bool died) {
     withdraw_yield();
     const int result = finish_acquire(lock_, {died, died});
-    pass_baton();
+    queue_.pass_on();
     return result;
   }
 
   int leave(int error) {
     withdraw_yield();
     pend_on_nothing();
-    pass_baton();
+    queue_.pass_on();
     return error;
   }
 
@@ -220,34 +202,12 @@ class Waiter {
     if (load_relaxed(shared().yield_until) != 0) store_relaxed(shared().yield_until, uint64_t{0});
   }
 
-  // As for the lock's node in finish_acquire(): a baton that is free although a thread of this process has it linked is forged.
-  void link_baton() {
-    uint64_t& mark = lock_.priv.baton_linked;
-    uint64_t found = load_relaxed(mark);
-    if (found != 0 && thread_uid_tid(found) != self_.tid && thread_of_this_process_lives(thread_uid_tid(found))) return;
-    if (!cas_acquire(mark, found, self_.thread_uid)) return;
-    robust::link(head_, lock_.priv.baton_node, &lock_.priv.baton_node.next);
-    baton_is_linked_ = true;
-  }
-
-  void pass_baton() {
-    pend_on_baton();
-    if (baton_is_linked_) {
-      robust::unlink(head_, lock_.priv.baton_node);
-      store_release(lock_.priv.baton_linked, uint64_t{0});
-      baton_is_linked_ = false;
-    }
-    store_release(shared().baton, 0u);
-    futex::wake_one(shared().baton);
-    pend_on_nothing();
-  }
-
   Lock& lock_;
   const Deadline& deadline_;
   const WaitMode mode_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
-  bool baton_is_linked_ = false;
+  WaitQueue queue_{{lock_.shared.baton, lock_.priv.baton_node, lock_.priv.baton_linked}};
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-/* The protocol of a plain lock, as core/mutex/mutex.h, core/mutex/mutex.cpp and core/mutex/plain.cpp have it, under death at every step.
+/* The protocol of a plain lock, as core/mutex (mutex.h, ownership, plain) and core/sync have it, under death at every step.
  *
  * THREADS threads take and release one lock ROUNDS times each. A STEP is one atomic access to memory, one change that only the
  * kernel's look at a dying thread can see (the robust list, list_op_pending), or one system call; before every step the
@@ -89,7 +89,7 @@ bit wake_lost = 0; /* somebody died unreported amid an operation */
 /* Numbers of the stores to list_op_pending, for BREAK_PENDING. */
 #define PEND(number, what) if :: BREAK_PENDING == number -> skip :: BREAK_PENDING != number -> STEP(pending = what) fi
 
-/* Probe::mark_if_dead(). A TID is not used again here, so the token that guards against that is left out. */
+/* mark_if_dead(). A TID is not used again here, so the token that guards against that is left out. */
 #define IS_DEAD(value) (!IS_FREE(value) && (gone & (1 << (((value) & TID) - 1))) != 0)
 #define MARK_IF_DEAD                                                                         \
   STEP(e = word);                                                                            \
@@ -256,7 +256,7 @@ queue_sleep:
 
 /* ---- try_past_the_queue() */
 #ifdef PROBE
-  STEP(e = baton); /* free_baton_of_the_dead() */
+  STEP(e = baton); /* WaitQueue::free_of_the_dead() */
   if
   :: IS_DEAD(e) -> STEP(if :: baton == e -> baton = 0 :: else -> goto probe_word fi);
      STEP(wake_one(on_baton))

@@ -1,0 +1,32 @@
+// Whether the owner of a robust word, which the kernel did not report dead, is dead all the same: the kernel's notice can get
+// lost (docs/design/crash-safety.md). A backstop: no normal path waits for it.
+#pragma once
+
+#include <cstdint>
+
+#include "os/clock.h"
+
+namespace shmutex {
+
+// When to ask: once a second of a wait.
+class ProbeTimer {
+ public:
+  explicit ProbeTimer(int64_t now) : next_(now + second), worthwhile_(now + 50 * millisecond) {}
+
+  // Also at the end of a wait that was not just a moment: or callers with short time-outs would never find out.
+  bool due(int64_t now, bool last_chance) {
+    if (now < next_ && !(last_chance && now >= worthwhile_)) return false;
+    next_ = now + second;
+    return true;
+  }
+
+ private:
+  int64_t next_;
+  int64_t worthwhile_;
+};
+
+// Marks the word's owner dead if it is, and the word is still its own. The word must be pending. `token` changes with every
+// acquisition. True: the word has become free.
+bool mark_if_dead(uint32_t& word, const uint64_t& token);
+
+}  // namespace shmutex
