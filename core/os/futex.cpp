@@ -50,8 +50,10 @@ long lock_pi(uint32_t& word, int64_t deadline_ns) {
     store_relaxed(pi2_refused, 1);
   }
   // Before Linux 5.14 the only clock is CLOCK_REALTIME: a step of the clock during the wait shifts the time-out.
-  const int64_t realtime_ns = clock_ns(CLOCK_REALTIME) + (deadline_ns - now_ns());
-  const timespec deadline = to_timespec(realtime_ns < 0 ? 0 : realtime_ns);
+  const int64_t left = deadline_ns - now_ns();
+  const int64_t realtime = clock_ns(CLOCK_REALTIME);
+  if (left > INT64_MAX - realtime) return call(word, FUTEX_LOCK_PI, 0);  // beyond the end of that clock: the year 2262
+  const timespec deadline = to_timespec(realtime + left < 0 ? 0 : realtime + left);
   return call(word, FUTEX_LOCK_PI, 0, &deadline);
 }
 

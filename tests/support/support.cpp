@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 #ifdef SHMUTEX_COVERAGE
@@ -104,6 +105,23 @@ char thread_state(pid_t tid) {
   text[length] = '\0';
   const char* const name_end = strrchr(text, ')');
   return name_end == nullptr ? '\0' : name_end[2];
+}
+
+void wait_until_sleeping_on(pid_t tid) {
+  const auto switches = [tid] {
+    std::ifstream status("/proc/" + std::to_string(tid) + "/status");
+    std::string line;
+    std::string found;
+    while (std::getline(status, line)) {
+      if (line.find("ctxt_switches") != std::string::npos) found += line;
+    }
+    return found;
+  };
+  wait_until([&] {
+    const std::string before = switches();
+    sleep_ms(20);
+    return thread_state(tid) == 'S' && switches() == before;
+  });
 }
 
 bool Child::is_asleep() const { return thread_state(pid_) == 'S'; }

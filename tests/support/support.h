@@ -51,6 +51,9 @@ class Child {
 // /proc/<pid or tid>/stat's state letter; 0: no such thread.
 char thread_state(pid_t tid);
 
+// Until a thread sleeps one long sleep, and not many short ones: it was not scheduled for 20 ms.
+void wait_until_sleeping_on(pid_t tid);
+
 // Anonymous memory shared with children forked later; zeroed, then constructed.
 template <class T>
 class Shared {
