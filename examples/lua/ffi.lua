@@ -2,19 +2,41 @@
 -- for C reads is what the ffi reads.
 --
 --   luajit ffi.lua
---   SHMUTEX_HEADER, SHMUTEX_LIBRARY: where they are, if not where the system looks
+--   SHMUTEX_LIBRARY: where the library is, if not where the loader looks (ldconfig, LD_LIBRARY_PATH)
+--   SHMUTEX_HEADER: where the header is, if not in a folder `include` beside the library's or above it
 local ffi = require "ffi"
 
-local function read_header(path)
-  local file = assert(io.open(path))
+-- The header that was installed with the library, which is loaded already: from /opt/x/lib/libshmutex.so.1 it leads
+-- to /opt/x/include.
+local function open_header()
+  local named = os.getenv "SHMUTEX_HEADER"
+  if named then return assert(io.open(named)) end
+  local folders = {}
+  for line in io.lines "/proc/self/maps" do
+    local folder = line:match "(/.*)/[^/]*shmutex[^/]*%.so[^/]*$"
+    while folder do
+      folders[#folders + 1] = folder
+      folder = folder:match "^(.*)/[^/]*$"
+    end
+  end
+  folders[#folders + 1] = "/usr/local"
+  folders[#folders + 1] = "/usr"
+  for _, folder in ipairs(folders) do
+    local file = io.open(folder .. "/include/shmutex/shmutex.h")
+    if file then return file end
+  end
+  error("no include/shmutex/shmutex.h in " .. table.concat(folders, ", ") .. ": set SHMUTEX_HEADER")
+end
+
+local function read_header(file)
   local text = file:read "*a"
   file:close()
   text = text:gsub("/%*.-%*/", "") -- comments
   return (("\n" .. text):gsub("\n%s*#[^\n]*", "")) -- the preprocessor's lines; no declaration depends on them
 end
 
-ffi.cdef(read_header(os.getenv "SHMUTEX_HEADER" or "/usr/include/shmutex/shmutex.h"))
 local C = ffi.load(os.getenv "SHMUTEX_LIBRARY" or "libshmutex.so.1")
+ffi.cdef(read_header(open_header()))
 
 local EBUSY, EDEADLK, EOWNERDEAD = 16, 35, 130
 

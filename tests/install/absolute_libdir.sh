@@ -5,7 +5,9 @@
   -DCMAKE_INSTALL_LIBDIR="$scratch/libraries" > log 2>&1 || fail "$(cat log)"
 "$CMAKE" --build build --parallel 2 > log 2>&1 || fail "$(cat log)"
 "$CMAKE" --install build > log || fail "$(cat log)"
-[ -e libraries/libshmutex.so ] && [ -e prefix/include/shmutex/shmutex.h ] || fail "installed elsewhere: $(cat log)"
+for file in libraries/libshmutex.so prefix/include/shmutex/shmutex.h; do
+  [ -e $file ] || fail "no $file: $(cat log)"
+done
 "$CMAKE" -S "$HERE/consumer" -B consumer -DCMAKE_C_COMPILER="$CC" -DCONSUMER_LANGUAGE=C \
   -Dshmutex_DIR="$scratch/libraries/cmake/shmutex" > log 2>&1 || fail "$(cat log)"
 "$CMAKE" --build consumer > log 2>&1 || fail "$(cat log)"

@@ -19,4 +19,6 @@ done
 "$CMAKE" -DSHMUTEX_INSTALL=ON build > log
 "$CMAKE" --build build --target all shmutex shmutex_static > log
 "$CMAKE" --install build/shmutex --prefix "$scratch/prefix" > log
-[ -f "prefix/$LIBDIR/libshmutex.so" ] && [ -f "prefix/$INCLUDEDIR/shmutex/shmutex.h" ] || fail "not installed: $(find prefix)"
+for file in "$LIBDIR/libshmutex.so" "$INCLUDEDIR/shmutex/shmutex.h"; do
+  [ -f "prefix/$file" ] || fail "not installed: $file"
+done

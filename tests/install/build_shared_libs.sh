@@ -51,7 +51,8 @@ if grep -q '^SHMUTEX_BUILD_PYTHON:BOOL=ON' "$BUILD/CMakeCache.txt"; then
   "$CMAKE" -DSHMUTEX_BUILD_PYTHON=ON -DSHMUTEX_BUILD_LUA=ON off > log 2>&1 || fail "$(cat log)"
   "$CMAKE" --build off --parallel 2 > log 2>&1 || fail "$(cat log)"
   find off/bindings \( -name 'shmutex.so' -o -name '_shmutex.*.so' \) > modules
-  [ "$(grep -c _shmutex modules)" -eq 1 ] && [ "$(wc -l < modules)" -gt 1 ] || fail "built: $(cat modules)"
+  [ "$(grep -c _shmutex modules)" -eq 1 ] || fail "no Python module: $(cat modules)"
+  [ "$(wc -l < modules)" -gt 1 ] || fail "no Lua module: $(cat modules)"
   while read -r module; do
     readelf -d "$module" | grep -E 'NEEDED.*(libshmutex|libstdc)' && fail "$module asks for it"
     readelf -d "$module" | grep -q NODELETE || fail "$module may be unloaded"

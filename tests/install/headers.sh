@@ -14,6 +14,13 @@ for standard in c++17 gnu++17 c++20 c++23; do
   echo '#include <shmutex/shmutex.hpp>' | "$CXX" -std=$standard $strict -Wconversion -Wshadow -Wsign-conversion -Wold-style-cast \
     -I"$include" -x c++ -fsyntax-only - || fail "shmutex.hpp, $standard"
 done
+# Older, it is one sentence.
+for language in "c++ c++11" "c++ gnu++14" "c c11"; do
+  echo '#include <shmutex/shmutex.hpp>' | "$CXX" -std="${language#* }" -I"$include" -x "${language%% *}" -fsyntax-only - 2> errors &&
+    fail "shmutex.hpp, $language: compiled"
+  [ "$(grep -c 'error:' errors)" -eq 1 ] || fail "shmutex.hpp, $language: $(cat errors)"
+  grep -q 'error:.*shmutex\.hpp needs C++17 or newer (-std=c++17)\.' errors || fail "shmutex.hpp, $language: $(cat errors)"
+done
 
 # Comments and preprocessor lines removed, it is plain declarations.
 "$CC" -fpreprocessed -dD -E -P "$include/shmutex/shmutex.h" 2> /dev/null | grep -v '^ *#' > bare.h

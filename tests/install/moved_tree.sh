@@ -16,7 +16,7 @@ done
 
 command -v pkg-config > /dev/null || exit 77
 export PKG_CONFIG_PATH="$moved/$LIBDIR/pkgconfig"
-leads_to() { realpath "$(pkg-config --variable="$1" shmutex | tr -d '\\')"; } # the space is quoted there
+leads_to() { realpath "$(pkg-config --variable="$1" shmutex | sed 's/[\]//g')"; } # the space is quoted there
 [ "$(leads_to includedir)" = "$moved/$INCLUDEDIR" ] || fail "includedir: $(leads_to includedir)"
 [ "$(leads_to libdir)" = "$moved/$LIBDIR" ] || fail "libdir: $(leads_to libdir)"
 eval "\"$CC\" $(pkg-config --cflags shmutex) \"$HERE/consumer/c/main.c\" $(pkg-config --libs shmutex) -o c" || fail "pkg-config"

@@ -13,6 +13,10 @@
 #ifndef SHMUTEX_SHMUTEX_HPP
 #define SHMUTEX_SHMUTEX_HPP
 
+#if !defined(__cplusplus) || __cplusplus < 201703L
+#error "shmutex.hpp needs C++17 or newer (-std=c++17). shmutex.h is for older C++ and for C."
+#else  // nothing of the rest, whose errors would bury this one
+
 #include <shmutex/shmutex.h>
 
 #include <cerrno>
@@ -238,4 +242,5 @@ inline shmutex_info_t inspect(const std::string& path) {
 
 }  // namespace shmutex
 
+#endif  // C++17
 #endif
