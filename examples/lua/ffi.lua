@@ -1,4 +1,4 @@
--- LuaJIT without a module: its ffi on the C header and the C library. Nothing is written down twice; what the compiler
+-- LuaJIT without a module: its ffi on the C headers and the C library. Nothing is written down twice; what the compiler
 -- for C reads is what the ffi reads.
 --
 --   luajit ffi.lua
@@ -8,9 +8,9 @@ local ffi = require "ffi"
 
 -- The header that was installed with the library, which is loaded already: from /opt/x/lib/libshmutex.so.1 it leads
 -- to /opt/x/include.
-local function open_header()
+local function find_header()
   local named = os.getenv "SHMUTEX_HEADER"
-  if named then return assert(io.open(named)) end
+  if named then return named end
   local folders = {}
   for line in io.lines "/proc/self/maps" do
     local folder = line:match "(/.*)/[^/]*shmutex[^/]*%.so[^/]*$"
@@ -22,21 +22,34 @@ local function open_header()
   folders[#folders + 1] = "/usr/local"
   folders[#folders + 1] = "/usr"
   for _, folder in ipairs(folders) do
-    local file = io.open(folder .. "/include/shmutex/shmutex.h")
-    if file then return file end
+    local header = folder .. "/include/shmutex/shmutex.h"
+    local file = io.open(header)
+    if file then
+      file:close()
+      return header
+    end
   end
   error("no include/shmutex/shmutex.h in " .. table.concat(folders, ", ") .. ": set SHMUTEX_HEADER")
 end
 
-local function read_header(file)
+local function read(path)
+  local file = assert(io.open(path))
   local text = file:read "*a"
   file:close()
-  text = text:gsub("/%*.-%*/", "") -- comments
-  return (("\n" .. text):gsub("\n%s*#[^\n]*", "")) -- the preprocessor's lines; no declaration depends on them
+  return text
+end
+
+-- shmutex.h includes its parts, in order.
+local function declare(header)
+  local include = header:match "^(.*)shmutex/"
+  for part in read(header):gmatch "\n#include <([^>]*)>" do
+    local text = read(include .. part):gsub("/%*.-%*/", "") -- comments
+    ffi.cdef((("\n" .. text):gsub("\n%s*#[^\n]*", ""))) -- the preprocessor's lines; no declaration depends on them
+  end
 end
 
 local C = ffi.load(os.getenv "SHMUTEX_LIBRARY" or "libshmutex.so.1")
-ffi.cdef(read_header(open_header()))
+declare(find_header())
 
 local EBUSY, EDEADLK, EOWNERDEAD = 16, 35, 130
 

@@ -1,4 +1,4 @@
-"""The C library by cffi, which reads the installed header once comments and preprocessor lines are stripped."""
+"""The C library by cffi, which reads the installed headers once comments and preprocessor lines are stripped."""
 
 import os
 import pathlib
@@ -8,8 +8,10 @@ import tempfile
 import cffi
 
 prefix = pathlib.Path(os.environ.get("SHMUTEX_PREFIX", "/usr"))
-header = (prefix / "include/shmutex/shmutex.h").read_text()
-declarations = re.sub(r"/\*.*?\*/|^#.*?$", "", header, flags=re.S | re.M)
+include = prefix / "include"
+parts = re.findall(r"^#include <(.*)>", (include / "shmutex/shmutex.h").read_text(), flags=re.M)
+headers = "".join((include / part).read_text() for part in parts)
+declarations = re.sub(r"/\*.*?\*/|^#.*?$", "", headers, flags=re.S | re.M)
 ffi = cffi.FFI()
 ffi.cdef(declarations)
 c = ffi.dlopen(str(next(prefix.glob("lib/**/libshmutex.so.1"), "libshmutex.so.1")))

@@ -12,7 +12,7 @@ import tempfile
 
 prefix = pathlib.Path(os.environ.get("SHMUTEX_PREFIX", "/usr"))
 c = ctypes.CDLL(str(next(prefix.glob("lib/**/libshmutex.so.1"), "libshmutex.so.1")))
-header = re.sub(r"/\*.*?\*/", "", (prefix / "include/shmutex/shmutex.h").read_text(), flags=re.S)
+header = re.sub(r"/\*.*?\*/", "", (prefix / "include/shmutex/mutex.h").read_text(), flags=re.S)
 constants = {name: int(value, 0) for name, value in re.findall(r"SHMUTEX_(\w+) = (\w+)", header)}
 c.shmutex_open.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_uint, ctypes.c_uint]
 c.shmutex_acquire.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint]

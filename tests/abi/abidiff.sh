@@ -30,7 +30,7 @@ compare ./unbroken.so || fail "the interface-only library differs by itself"
 expect_caught() {
   mkdir "$1"
   cp -r "$SOURCE/capi/include" "$1/include"
-  sed -i "$2" "$1/include/shmutex/shmutex.h"
+  sed -i "$2" "$1/include/shmutex/mutex.h"
   sed "$3" "$SOURCE/capi/shmutex.map" > "$1/shmutex.map"
   build "$1/include" "$1/shmutex.map" "$1/broken.so"
   if compare "$1/broken.so" > "$1/report"; then fail "not caught: $1"; fi

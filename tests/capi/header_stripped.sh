@@ -1,12 +1,15 @@
 #!/bin/sh
-# header_stripped.sh COMPILER HEADER: without comments and preprocessor lines, which is how FFI parsers read it, the header
-# is plain C that declares every function. pycparser and cffi are asked too where they are installed.
+# header_stripped.sh COMPILER DIRECTORY: without comments and preprocessor lines, which is how FFI parsers read them, the
+# parts of shmutex.h are plain C that declares every function. cffi is asked too where it is installed.
 set -eu
 compiler=$1
-header=$2
+include=$2
 directory=$(mktemp -d)
+header=$directory/all.h
 trap 'rm -rf "$directory"' EXIT
 
+parts=$(sed -n 's/^#include <\(.*\)>$/\1/p' "$include/shmutex/shmutex.h")
+for part in $parts; do cat "$include/$part"; done >"$header"
 "$compiler" -fpreprocessed -dD -E -P -x c "$header" | sed '/^[[:space:]]*#/d' >"$directory/stripped.h"
 test "$(grep -c '^[[:space:]]*#' "$directory/stripped.h")" -eq 0
 {
@@ -20,7 +23,7 @@ test "$(grep -c '^[[:space:]]*#' "$directory/stripped.h")" -eq 0
   grep -Fxf "$directory/declared" "$directory/names" | sed 's/.*/  (void)\&&;/'
   echo '  return 0; }'
 } >"$directory/check.c"
-test "$(grep -c '(void)&' "$directory/check.c")" -ge 21
+test "$(grep -c '(void)&' "$directory/check.c")" -ge 24
 "$compiler" -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only "$directory/check.c"
 if grep -n '\(inline\|__attribute__\|\.\.\.\)' "$directory/stripped.h"; then
   echo "not for FFI parsers" >&2

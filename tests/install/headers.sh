@@ -1,5 +1,5 @@
 #!/bin/sh
-# The installed headers in every dialect that they are for; and shmutex.h as an FFI parser sees it.
+# The installed headers in every dialect that they are for; and the parts of shmutex.h as an FFI parser sees them.
 . "$HERE/common.sh"
 for standard in c99 c11 c17 gnu99; do
   # shellcheck disable=SC2086
@@ -23,7 +23,10 @@ for language in "c++ c++11" "c++ gnu++14" "c c11"; do
 done
 
 # Comments and preprocessor lines removed, it is plain declarations.
-"$CC" -fpreprocessed -dD -E -P "$include/shmutex/shmutex.h" 2> /dev/null | grep -v '^ *#' > bare.h
+parts=$(sed -n 's/^#include <\(.*\)>$/\1/p' "$include/shmutex/shmutex.h")
+for part in $parts; do
+  "$CC" -fpreprocessed -dD -E -P "$include/$part" 2> /dev/null | grep -v '^ *#' >> bare.h
+done
 { echo '#include <stddef.h>'; echo '#include <stdint.h>'; cat bare.h; } > bare.c
 "$CC" -std=c99 -Wall -Wextra -Werror -fsyntax-only bare.c || fail "stripped of comments and # lines"
 grep -nE 'static|inline|__attribute__|\.\.\.' bare.h && fail "not plain declarations"

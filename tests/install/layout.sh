@@ -8,7 +8,8 @@ readelf -d "$lib/libshmutex.so" | grep -q "SONAME.*\[libshmutex\.so\.$major\]" |
 for file in "$lib/libshmutex.so.$VERSION" "$lib/libshmutex.a" "$lib/pkgconfig/shmutex.pc" \
   "$lib/cmake/shmutex/shmutex-config.cmake" "$lib/cmake/shmutex/shmutex-config-version.cmake" \
   "$lib/cmake/shmutex/shmutex-targets.cmake" "$include/shmutex/shmutex.h" "$include/shmutex/shmutex.hpp" \
-  "$include/shmutex/detail/begin_c.h" "$include/shmutex/detail/end_c.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
+  "$include/shmutex/base.h" "$include/shmutex/mutex.h" "$include/shmutex/detail/begin.h" \
+  "$include/shmutex/detail/end.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
   if [ ! -f "$file" ] || [ -L "$file" ]; then fail "no $file"; fi
 done
 grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$lib/pkgconfig" "$include" &&

@@ -11,7 +11,7 @@ for function in $functions; do
   [ -f "$page" ] || fail "$function: the link leads to no page: $target"
   grep -q "$function" "$page" || fail "$page does not tell of $function"
 done
-constants=$(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include/shmutex/shmutex.h" | cut -d' ' -f1)
+constants=$(grep -ohE '\bSHMUTEX_[A-Z_]+ = ' "$include"/shmutex/*.h | cut -d' ' -f1)
 for constant in $constants; do
   grep -rqF "$constant" "$man/man3" || fail "no page tells of $constant"
 done

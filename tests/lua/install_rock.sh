@@ -19,7 +19,7 @@ cp "$1"/shmutex-*.rockspec "$work/source"
 cd "$work/source"
 
 # The rockspec's name and version are the header's.
-version=$(sed -n 's/^#define SHMUTEX_VERSION_[A-Z]* //p' capi/include/shmutex/shmutex.h | paste -sd.)
+version=$(sed -n 's/^#define SHMUTEX_VERSION_[A-Z]* //p' capi/include/shmutex/base.h | paste -sd.)
 [ -e "shmutex-$version-1.rockspec" ]
 luarocks lint "shmutex-$version-1.rockspec"
 

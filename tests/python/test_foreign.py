@@ -10,9 +10,16 @@ from processes import die_holding
 from shmutex import SharedMutex
 
 
-def constants(header):
+def declarations(installed):
+    """What the parts of shmutex.h declare, in its order, without comments and preprocessor lines."""
+    include = next(installed.glob("include"))
+    parts = re.findall(r"^#include <(shmutex/\w+\.h)>", (include / "shmutex/shmutex.h").read_text(), flags=re.M)
+    text = re.sub(r"/\*.*?\*/", "", "".join((include / part).read_text() for part in parts), flags=re.S)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def constants(text):
     """The header's enumerations, for ctypes, which cannot read them."""
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
     return {name: int(value, 0) for name, value in re.findall(r"(SHMUTEX_\w+) = (\w+)", text)}
 
 
@@ -27,7 +34,7 @@ def c(installed):
     library.shmutex_token.restype = ctypes.c_uint64
     library.shmutex_strerror.restype = ctypes.c_char_p
     library.shmutex_error_detail.restype = ctypes.c_char_p
-    library.constants = constants(next(installed.glob("include/shmutex/shmutex.h")))
+    library.constants = constants(declarations(installed))
     return library
 
 
@@ -52,11 +59,8 @@ def test_ctypes(c, path, spawn):
 
 def test_cffi(installed, path, spawn):
     cffi = pytest.importorskip("cffi")
-    header = next(installed.glob("include/shmutex/shmutex.h")).read_text()
-    text = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
-    text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     ffi = cffi.FFI()
-    ffi.cdef(text)
+    ffi.cdef(declarations(installed))
     c = ffi.dlopen(str(next(installed.glob("lib/**/libshmutex.so"))))
     out = ffi.new("shmutex_t **")
     assert c.shmutex_open(out, path.encode(), c.SHMUTEX_RECURSIVE, 0) == 0

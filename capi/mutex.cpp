@@ -1,10 +1,8 @@
-// The C ABI: argument checks, errno left alone, and nothing else. See shmutex.h for the contract.
-#include <shmutex/shmutex.h>
+// The C ABI of the mutex. See shmutex/mutex.h for the contract.
+#include <shmutex/mutex.h>
 
-#include <errno.h>
 #include <string.h>
 
-#include "error/failure.h"
 #include "mutex/inspect.h"
 #include "mutex/kind.h"
 #include "mutex/mutex.h"
@@ -12,6 +10,7 @@
 #include "object/memory.h"
 #include "object/open.h"
 #include "object/remove.h"
+#include "shim.h"
 
 namespace {
 
@@ -19,6 +18,10 @@ using shmutex::fail;
 using shmutex::Lock;
 using shmutex::Reason;
 using shmutex::WaitMode;
+using shmutex::capi::check_path;
+using shmutex::capi::KeepErrno;
+using shmutex::capi::refuse_flags;
+using shmutex::capi::refuse_null;
 
 constexpr unsigned attributes = SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
 
@@ -32,37 +35,9 @@ static_assert(SHMUTEX_STATE_POISONED == static_cast<int>(shmutex::State::poisone
 static_assert(SHMUTEX_STATE_RETIRED == static_cast<int>(shmutex::State::retired));
 static_assert(sizeof(shmutex_info_t) == 72, "a field was added: shmutex_info() must go on filling in shorter ones");
 
-// What is not the fast path may call libc, which may change errno.
-class KeepErrno {
- public:
-  KeepErrno() : saved_(errno) {}
-  ~KeepErrno() { errno = saved_; }
-  KeepErrno(const KeepErrno&) = delete;
-  KeepErrno& operator=(const KeepErrno&) = delete;
-
- private:
-  int saved_;
-};
-
 Lock& lock_of(shmutex_t* m) { return *reinterpret_cast<Lock*>(m); }
 const Lock& lock_of(const shmutex_t* m) { return *reinterpret_cast<const Lock*>(m); }
 shmutex_t* handle_of(shmutex::Object* object) { return reinterpret_cast<shmutex_t*>(object); }
-
-[[gnu::cold, gnu::noinline]] int refuse_null() {
-  const KeepErrno keep;
-  return fail(EINVAL, Reason::null_argument);
-}
-
-[[gnu::cold, gnu::noinline]] int refuse_flags(unsigned flags) {
-  const KeepErrno keep;
-  return fail(EINVAL, Reason::bad_flags, nullptr, flags);
-}
-
-int check_path(const char* path) {
-  if (path == nullptr) return fail(EINVAL, Reason::null_argument);
-  if (path[0] == '\0') return fail(EINVAL, Reason::bad_path);
-  return 0;
-}
 
 int report(const shmutex::Inspection& found, shmutex_info_t* info) {
   const uint32_t room = info->size;
@@ -218,31 +193,4 @@ int shmutex_inspect(const char* path, shmutex_info_t* info) {
   shmutex::Inspection found{};
   if (const int error = shmutex::inspect_file(path, found); error != 0) return error;
   return report(found, info);
-}
-
-const char* shmutex_strerror(int code) {
-  const KeepErrno keep;
-  return shmutex::code_text(code);
-}
-
-const char* shmutex_error_detail(void) {
-  const KeepErrno keep;
-  return shmutex::failure_text();
-}
-
-const char* shmutex_error_reason(void) { return shmutex::failure_reason(); }
-
-const char* shmutex_error_fact(void) {
-  const KeepErrno keep;
-  return shmutex::failure_fact();
-}
-
-const char* shmutex_error_advice(void) { return shmutex::failure_advice(); }
-
-#define SHMUTEX_STRING_(x) #x
-#define SHMUTEX_STRING(x) SHMUTEX_STRING_(x)
-
-const char* shmutex_version(void) {
-  return SHMUTEX_STRING(SHMUTEX_VERSION_MAJOR) "." SHMUTEX_STRING(SHMUTEX_VERSION_MINOR) "." SHMUTEX_STRING(
-      SHMUTEX_VERSION_PATCH);
 }

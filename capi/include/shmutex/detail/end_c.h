@@ -1,3 +1,0 @@
-/* Closes what begin_c.h opened. */
-}
-#undef shmutex
