@@ -12,6 +12,8 @@ description = {
   detailed = [[
 A lock in a file, shared by any number of processes of one Linux machine, in Lua, C, C++ and Python. If its owner dies, by
 SIGKILL included, the kernel hands the lock on at once, and the next owner is told.]],
+  homepage = "https://github.com/libshmutex/libshmutex",
+  issues_url = "https://github.com/libshmutex/libshmutex/issues",
   license = "MIT",
   labels = { "mutex", "lock", "ipc", "linux" },
 }

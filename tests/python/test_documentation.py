@@ -1,9 +1,11 @@
 """help(), inspect.signature(), and the type stubs."""
 
+import ast
 import inspect
 import pydoc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +125,34 @@ def test_help():
 def test_all_is_what_there_is():
     public = {name for name in dir(shmutex) if not name.startswith("_")}
     assert public | {"__version__"} == set(shmutex.__all__)
+
+
+def documented_names():
+    """(name, node of the stub, object) for all that has a name in both, private methods too."""
+    module = ast.parse((Path(shmutex.__file__).parent / "__init__.pyi").read_text())
+    yield "shmutex", module, shmutex
+    for node in module.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and hasattr(shmutex, node.name):
+            yield node.name, node, getattr(shmutex, node.name)
+        if isinstance(node, ast.ClassDef) and node.name == "SharedMutex":
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef) and member.name != "__init__":
+                    yield f"SharedMutex.{member.name}", member, getattr(SharedMutex, member.name)
+
+
+@pytest.mark.parametrize(
+    "name, node, thing", list(documented_names()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_stubs_say_what_help_says(name, node, thing):
+    """Editors show the stub's text. scripts/stub_docs.py writes it."""
+    assert ast.get_docstring(node) == inspect.getdoc(thing), f"{name}: run scripts/stub_docs.py"
+
+
+def test_stubs_document_every_public_name():
+    documented = {name.split(".")[-1] for name, node, _ in documented_names() if ast.get_docstring(node)}
+    constants = {"ACCEPT", "__version__", "SIZE", "ALIGN"}
+    assert set(shmutex.__all__) <= documented | constants
+    assert {name for name in dir(SharedMutex) if not name.startswith("_")} <= documented | constants
 
 
 def mypy_knows_disjoint_base():

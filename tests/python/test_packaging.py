@@ -1,9 +1,11 @@
 """The wheel that pip builds, and where `cmake --install` puts the module."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,14 @@ def test_wheel(source_tree, tmp_path, path):
     assert len([name for name in names if name.startswith("_shmutex.cpython")]) == 1
     assert [Path(name).name for name in files if "libshmutex" in name] == ["libshmutex.so.1"]
     assert not any("include" in name or name.endswith((".a", ".cmake")) for name in files)
+    (metadata,) = (name for name in files if name.endswith(".dist-info/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        said = archive.read(metadata).decode()
+        stub = archive.read("shmutex/__init__.pyi").decode()
+    (homepage,) = re.findall(r"HOMEPAGE_URL \"(.*)\"", (source_tree / "CMakeLists.txt").read_text())
+    (rockspec,) = source_tree.glob("*.rockspec")
+    assert f"Project-URL: Homepage, {homepage}\n" in said and f'homepage = "{homepage}"' in rockspec.read_text()
+    assert "Acquire the lock; return True" in stub
     run(python, "-m", "pip", "install", "--no-index", wheel)
     directory, library = run(python, "-c", USE, path, cwd=tmp_path).split()
     assert str(environment) in directory and Path(library).parent == Path(directory)
