@@ -21,6 +21,7 @@ static const int raised = -1;
 static PyObject *blocking_keyword, *timeout_keyword;
 
 /* CPython's own; where a version no longer exports it, the symbol is NULL. */
+// NOLINTNEXTLINE(readability-redundant-declaration): some versions declare it, too
 PyAPI_FUNC(int) _PyOS_IsMainThread(void) __attribute__((weak));
 
 int acquire_init(void) {
