@@ -40,25 +40,7 @@
 /* The name under which SWIG files the class among those of all modules. */
 %rename(shmutex_SharedMutex) SharedMutex;
 
-%include "../shmutex.i"
-
-%{
-int settle_death(shmutex_t *handle, int verdict) {
-  static const enum shmutex_verdict verdicts[] = {
-      [LEAVE_MARKED] = SHMUTEX_VERDICT_LEAVE, [DECLARE_REPAIRED] = SHMUTEX_VERDICT_REPAIRED, [POISON] = SHMUTEX_VERDICT_POISON};
-  return shmutex_settle_death(handle, verdicts[verdict]);
-}
-const char *state_name(uint32_t state) { return shmutex_state_name(state); }
-unsigned open_flags(bool recursive, bool fair, int exist) {
-  return shmutex_open_flags(recursive, fair, (enum shmutex_exist)exist);
-}
-void push_errno_table(lua_State *L) {
-  lua_newtable(L);
-#define SET(code) (lua_pushinteger(L, code), lua_setfield(L, -2, #code));
-  SHMUTEX_CODES(SET)
-#undef SET
-}
-%}
+%include "mutex.i"
 
 %extend SharedMutex {
   bool owned() { return shmutex_is_owned($self->handle) != 0; }

@@ -1,4 +1,4 @@
-/* The Python module. SWIG makes the module and the methods that bindings/shmutex.i gives to all languages; src/ has
+/* The Python module. SWIG makes the module and the methods that bindings/common/mutex.i gives to all languages; src/ has
  * what is Python's own, among it the class and the methods whose speed counts. */
 %module(package="shmutex") _shmutex
 
@@ -49,14 +49,7 @@
 }
 
 %include "docs.i"
-%include "../shmutex.i"
-
-%{
-const int leave_it_marked = SHMUTEX_VERDICT_LEAVE;
-int settle_death(shmutex_t *handle, int verdict) { return shmutex_settle_death(handle, (enum shmutex_verdict)verdict); }
-const char *state_name(uint32_t state) { return shmutex_state_name(state); }
-unsigned attributes_of(int recursive, int fair) { return shmutex_attributes(recursive != 0, fair != 0); }
-%}
+%include "mutex.i"
 
 /* From SWIG 4.4 on, %init is part of a function that says failure with -1: the module is initialised in phases. */
 %{

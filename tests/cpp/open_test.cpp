@@ -85,6 +85,35 @@ TEST_F(Open, ErrorsCarryTheCodeAndTheDetail) {
   }
 }
 
+std::string words_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const std::system_error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST_F(Open, ErrorsAdviseInCpp) {
+  const auto has = [](const std::string& text, const char* words) { return text.find(words) != std::string::npos; };
+  shmutex::mutex m(path_);
+  m.lock();
+  const std::string relock = words_of([&] { m.lock(); });
+  EXPECT_TRUE(has(relock, "use a recursive_mutex")) << relock;
+  m.unlock();
+  const std::string existing = words_of([&] { const shmutex::mutex again(path_, shmutex::flags::must_create); });
+  EXPECT_TRUE(has(existing, "Leave flags::must_create out")) << existing;
+  support::Child owner([&] {
+    m.lock();
+    _exit(0);
+    return 0;
+  });
+  owner.wait();
+  const std::string died = words_of([&] { m.lock(); });
+  EXPECT_TRUE(has(died, "with a recovery function")) << died;
+  for (const std::string& text : {relock, existing, died}) EXPECT_FALSE(has(text, "shmutex_")) << text;
+}
+
 TEST_F(Open, NativeHandleIsTheCHandle) {
   shmutex::mutex m(path_);
   EXPECT_EQ(shmutex_lock(m.native_handle()), 0);

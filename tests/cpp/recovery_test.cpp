@@ -193,4 +193,21 @@ TEST(RecoveryRecursive, TheFunctionMayAcquireAgain) {
   EXPECT_EQ(m.info().state, unsigned{SHMUTEX_STATE_FREE});
 }
 
+TEST(RecoveryRecursive, HoweverDeepTheFunctionLeavesItAFailureReleasesIt) {
+  const support::TempDir dir;
+  for (const bool poisons : {false, true}) {
+    const std::string path = dir / (poisons ? "poisoned" : "thrown");
+    { const shmutex::recursive_mutex create(path); }
+    die_inside(path);
+    shmutex::recursive_mutex m(path, [&](shmutex::recursive_mutex& self) {
+      self.lock();
+      if (!poisons) throw std::runtime_error("beyond repair today");
+      self.poison();
+    });
+    EXPECT_THROW(m.lock(), std::runtime_error);
+    EXPECT_FALSE(m.owned());
+    EXPECT_EQ(m.info().state, unsigned{poisons ? SHMUTEX_STATE_POISONED : SHMUTEX_STATE_OWNER_DIED});
+  }
+}
+
 }  // namespace

@@ -9,7 +9,7 @@ for file in "$lib/libshmutex.so.$VERSION" "$lib/libshmutex.a" "$lib/pkgconfig/sh
   "$lib/cmake/shmutex/shmutex-config.cmake" "$lib/cmake/shmutex/shmutex-config-version.cmake" \
   "$lib/cmake/shmutex/shmutex-targets.cmake" "$include/shmutex/shmutex.h" "$include/shmutex/shmutex.hpp" \
   "$include/shmutex/base.h" "$include/shmutex/mutex.h" "$include/shmutex/detail/begin.h" \
-  "$include/shmutex/detail/end.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
+  "$include/shmutex/detail/end.h" "$include/shmutex/detail/advice.hpp" "$include/shmutex/detail/recovery.h" "$PREFIX/$MANDIR/man7/shmutex.7"; do
   if [ ! -f "$file" ] || [ -L "$file" ]; then fail "no $file"; fi
 done
 grep -rnE "$SOURCE|$BUILD/(capi|core)" "$lib/cmake" "$lib/pkgconfig" "$include" &&

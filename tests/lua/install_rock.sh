@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/source" "$work/home"
 export HOME="$work/home"
-for part in CMakeLists.txt LICENSE README.md core capi cmake pkgconfig bindings/shmutex.i bindings/lua; do
+for part in CMakeLists.txt LICENSE README.md core capi cmake pkgconfig bindings/common bindings/lua; do
   [ -e "$1/$part" ] || continue
   mkdir -p "$work/source/$(dirname "$part")"
   cp -r "$1/$part" "$work/source/$part"

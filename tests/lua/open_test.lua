@@ -115,7 +115,7 @@ function cases.test_messages_speak_lua()
   local m = open()
   assert_advice("EEXIST", "exists already. Leave exist = false out to open it", shmutex.open(path(), { exist = false }))
   assert_advice("ENOENT", "open it without exist = true.", shmutex.open(path "none", { exist = true }))
-  assert_advice("EPROTOTYPE", "is plain, and was asked for as fair. Ask for the same.",
+  assert_advice("EPROTOTYPE", "was asked for as fair. Ask for the same, or remove it with shmutex.unlink() first.",
                 shmutex.open(path(), { fair = true }))
   m:lock()
   assert_advice("EDEADLK", "create it with recursive = true.", m:lock())

@@ -13,7 +13,7 @@ import pytest
 
 import shmutex
 from processes import HOLD, die_holding
-from shmutex import SharedMutex, _support
+from shmutex import SharedMutex
 
 C_NAMES = re.compile(r"SHMUTEX_|shmutex_")
 
@@ -78,16 +78,6 @@ def test_the_message_advises_in_python(name, spawn):
 def test_a_path_is_not_translated(tmp_path):
     odd = str(tmp_path / "call shmutex_consistent() (SHMUTEX_SIZE")
     assert odd in str(failure(SharedMutex, odd, exist=True))
-
-
-def test_every_sentence_of_the_library_is_translated(source_tree):
-    """Whoever changes a sentence there hears of it here."""
-    source = (source_tree / "core/error/reasons.inc").read_text()
-    for name, words in re.findall(r"^REASON\((\w+),(.*?)\)$", source, re.S | re.M):
-        if name in ("bad_info_size", "bad_flags", "null_argument"):
-            continue  # mistakes of C programs
-        words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', words))
-        assert not C_NAMES.search(_support.in_python_words(words)), words
 
 
 CODES = {

@@ -1,4 +1,5 @@
 /* Acquire and release. Nothing here raises while holding a lock that the caller was not told of. */
+#include <shmutex/detail/recovery.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,18 +43,18 @@ static int wait_once(const SharedMutex *m, int64_t deadline) {
 
 /* The lock at index was acquired with EOWNERDEAD. Returns 0, held; or why not, not held. Raises what the function raises. */
 static int recover(lua_State *L, SharedMutex *m, int index) {
-  if (!m->recovers) return settle_death(m->handle, LEAVE_MARKED);
+  if (!m->recovers) return shmutex_settle_death(m->handle, SHMUTEX_VERDICT_LEAVE);
   mutex_push_recover(L, index);
   lua_pushvalue(L, index);
   const bool raised = lua_pcall(L, 1, 1, 0) != 0;
   if (m->handle == NULL) return raised ? lua_error(L) : raise_closed(L); /* the function released and closed it */
   if (raised) {
-    settle_death(m->handle, LEAVE_MARKED);
+    shmutex_settle_death(m->handle, SHMUTEX_VERDICT_LEAVE);
     return lua_error(L);
   }
   const bool refused = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
   lua_pop(L, 1);
-  return settle_death(m->handle, refused ? POISON : DECLARE_REPAIRED);
+  return shmutex_settle_death(m->handle, refused ? SHMUTEX_VERDICT_POISON : SHMUTEX_VERDICT_REPAIRED);
 }
 
 /* What is left to do after a first attempt that did not get the lock just so. `hook` is what the interpreter's was before. */

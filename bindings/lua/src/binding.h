@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "advice.h"
+
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define COLD __attribute__((cold, noinline))
@@ -86,7 +88,7 @@ typedef uint64_t token_t; /* what becomes a token, in SWIG's part */
 
 /* result.c: results and failures as Lua's io library has them. Functions that return int return how many values they pushed. */
 struct message {
-  char text[1400];
+  char text[SHMUTEX_SENTENCE_SIZE];
 };
 struct message message_of(int code);     /* the calling thread's last failure, in Lua's words */
 int push_result(lua_State *L, int code); /* true; or nil, message, errno */
@@ -98,12 +100,8 @@ int push_owner(lua_State *L, const shmutex_info_t *info);
 void push_info(lua_State *L, const shmutex_info_t *info);
 void push_errno_table(lua_State *L);
 
-/* shmutex_lua.i, which includes what all languages share (bindings/shmutex.i) */
+/* shmutex_lua.i, which includes what all languages share (bindings/common) */
 int luaopen_shmutex_swig(lua_State *L); /* a table: inspect, unlink; methods */
-enum { LEAVE_MARKED, DECLARE_REPAIRED, POISON };
-int settle_death(shmutex_t *handle, int verdict);
-const char *state_name(uint32_t state);
-unsigned open_flags(bool recursive, bool fair, int exist); /* exist: -1 does not matter, 0 must not, 1 must */
 
 /* module.c */
 const char *check_path(lua_State *L, int index);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "mutex_options.h"
 
 const char *check_path(lua_State *L, int index) {
   size_t length = 0;
@@ -22,7 +23,7 @@ bool is_callable(lua_State *L, int index) {
 struct options {
   bool recursive;
   bool fair;
-  int exist;
+  enum shmutex_exist exist;
   unsigned mode;
   int recover; /* index, or 0 */
 };
@@ -51,7 +52,7 @@ static unsigned option_mode(lua_State *L) {
 
 /* The options in the table at index, which stays; a recovery function is left on the stack. */
 static struct options check_options(lua_State *L, int index) {
-  struct options found = {.recursive = false, .fair = false, .exist = -1, .mode = 0, .recover = 0};
+  struct options found = {.recursive = false, .fair = false, .exist = SHMUTEX_EXIST_ANY, .mode = 0, .recover = 0};
   if (lua_isnoneornil(L, index)) return found;
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushnil(L);
@@ -62,7 +63,7 @@ static struct options check_options(lua_State *L, int index) {
     else if (strcmp(name, "fair") == 0)
       found.fair = option_boolean(L, name);
     else if (strcmp(name, "exist") == 0)
-      found.exist = option_boolean(L, name) ? 1 : 0;
+      found.exist = option_boolean(L, name) ? SHMUTEX_EXIST_YES : SHMUTEX_EXIST_NO;
     else if (strcmp(name, "mode") == 0)
       found.mode = option_mode(L);
     else if (strcmp(name, "recover") != 0)
@@ -82,7 +83,8 @@ static int module_open(lua_State *L) {
   const char *const path = check_path(L, 1);
   const struct options wanted = check_options(L, 2);
   SharedMutex *const m = mutex_new(L, path, wanted.recover);
-  const int code = shmutex_open(&m->handle, path, open_flags(wanted.recursive, wanted.fair, wanted.exist), wanted.mode);
+  const int code =
+      shmutex_open(&m->handle, path, shmutex_open_flags(wanted.recursive, wanted.fair, wanted.exist), wanted.mode);
   if (code != 0) return push_failure(L, code);
   m->fair = wanted.fair;
   /* A fair wait has a choice of ways; and the moment before a wait has to be known, to say what happened in it. */

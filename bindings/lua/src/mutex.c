@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "mutex_options.h"
 
 #if LUA_VERSION_NUM >= 504
 enum { GUARD = 1, RECOVER = 2 }; /* user values */
@@ -139,7 +140,7 @@ int mutex_tostring(lua_State *L) {
   } else if (info.state == SHMUTEX_STATE_HELD && info.owner_pid != 0) {
     lua_pushfstring(L, MUTEX_TYPE " (%s, held by process %d)", m->path, (int)info.owner_pid);
   } else {
-    lua_pushfstring(L, MUTEX_TYPE " (%s, %s)", m->path, state_name(info.state));
+    lua_pushfstring(L, MUTEX_TYPE " (%s, %s)", m->path, shmutex_state_name(info.state));
   }
   return 1;
 }

@@ -1,40 +1,14 @@
 /* Results and failures as Lua's io library has them: a value, or nil, a message and an errno value. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "binding.h"
-
-/* The library's advice names what a C program would write. */
-static const struct {
-  const char *c;
-  const char *lua;
-} words[] = {
-    {"Leave SHMUTEX_MUST_CREATE out to open it", "Leave exist = false out to open it"},
-    {"open it without SHMUTEX_MUST_EXIST", "open it without exist = true"},
-    {", or pass SHMUTEX_ANY_ATTR", ""},
-    {"create it with SHMUTEX_RECURSIVE", "create it with recursive = true"},
-    {"Repair it and call shmutex_consistent()", "Open the lock with a recover function, which repairs it"},
-    {"with shmutex_unlink() (memory: shmutex_init())", "with shmutex.unlink()"},
-};
-
-/* Replaces the first c in text by lua. The text does not grow past its size. */
-static void replace(char *text, size_t size, const char *c, const char *lua) {
-  char *const found = strstr(text, c);
-  const size_t old_length = strlen(c);
-  const size_t new_length = strlen(lua);
-  if (found == NULL || strlen(text) - old_length + new_length >= size) return;
-  memmove(found + new_length, found + old_length, strlen(found + old_length) + 1);
-  memcpy(found, lua, new_length);
-}
+#include "codes.h"
+#include "mutex_options.h"
 
 COLD struct message message_of(int code) {
   struct message message;
-  const char *const detail = shmutex_error_detail();
-  snprintf(message.text, sizeof message.text, "%s", detail[0] != '\0' ? detail : shmutex_strerror(code));
-  for (size_t i = 0; i < sizeof words / sizeof words[0]; ++i) {
-    replace(message.text, sizeof message.text, words[i].c, words[i].lua);
-  }
+  shmutex_sentence(message.text, sizeof message.text, SHMUTEX_LUA, code);
   return message;
 }
 
@@ -109,7 +83,7 @@ static void set_id(lua_State *L, const char *name, int32_t id) {
 
 void push_info(lua_State *L, const shmutex_info_t *info) {
   lua_createtable(L, 0, 14);
-  lua_pushstring(L, state_name(info->state));
+  lua_pushstring(L, shmutex_state_name(info->state));
   lua_setfield(L, -2, "state");
   set_flag(L, "recursive", (info->attributes & SHMUTEX_RECURSIVE) != 0);
   set_flag(L, "fair", (info->attributes & SHMUTEX_FAIR) != 0);
@@ -125,4 +99,11 @@ void push_info(lua_State *L, const shmutex_info_t *info) {
   set_flag(L, "same_boot", info->same_boot != 0);
   set_flag(L, "same_pid_namespace", info->same_pid_namespace != 0);
   set_count(L, "links", info->links);
+}
+
+void push_errno_table(lua_State *L) {
+  lua_newtable(L);
+#define SET(code) (lua_pushinteger(L, code), lua_setfield(L, -2, #code));
+  SHMUTEX_CODES(SET)
+#undef SET
 }

@@ -139,44 +139,8 @@ Recover = Union[None, _Accept, Callable[[Any], object]]
 Name = Union[str, bytes]
 Records = List[logging.LogRecord]
 
-# The library's sentences advise C programs; so do these, in the words of this module.
-_PYTHON_WORDS = (
-    ("Leave SHMUTEX_MUST_CREATE out to open it", "Leave exist=False out to open it"),
-    ("open it without SHMUTEX_MUST_EXIST", "open it without exist=True"),
-    ("Ask for the same, or pass SHMUTEX_ANY_ATTR.", "Ask for the same, or unlink() it first."),
-    ("or create it with SHMUTEX_RECURSIVE.", "or create it with recursive=True."),
-    (
-        "Make one with shmutex_init(), or pass SHMUTEX_INIT_ONCE for zeroed memory.",
-        "Make one with from_buffer(init=True), or with init=None where the memory is all zeros.",
-    ),
-    (
-        "Make it again with shmutex_init() when nothing uses it.",
-        "Make it again with from_buffer(init=True) when nothing uses it.",
-    ),
-    (
-        "remove the lock with shmutex_unlink() (memory: shmutex_init()), and open it again.",
-        "remove the lock with unlink() (in a buffer: from_buffer(init=True)), and open it again.",
-    ),
-    (
-        "Repair it and call shmutex_consistent().",
-        "Open the lock with a recover function that repairs it, or with recover=shmutex.ACCEPT.",
-    ),
-    ("Close the handle and open the lock again.", "Close the mutex and open the lock again."),
-    ("a lock call without its unlock", "an acquire() without its release()"),
-    ("look for an unlock too many", "look for a release() too many"),
-    ("Bring at least SHMUTEX_SIZE bytes", "Bring at least SharedMutex.SIZE bytes"),
-    ("Align it to SHMUTEX_ALIGN", "Align it to SharedMutex.ALIGN"),
-)
-
-
-def in_python_words(text: str) -> str:
-    for c, python in _PYTHON_WORDS:
-        text = text.replace(c, python)
-    return text
-
-
-# What becomes of the lock: enum shmutex_verdict.
-LEAVE, REPAIRED, POISON = range(3)
+# What becomes of the lock, as bindings in all languages have it.
+LEAVE, REPAIRED, POISON = _shmutex.LEAVE, _shmutex.REPAIRED, _shmutex.POISON
 
 
 def check_recover(recover: object) -> None:

@@ -2,6 +2,7 @@
  * Every wait releases it. */
 #include <errno.h>
 #include <math.h>
+#include <shmutex/detail/recovery.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,10 +108,11 @@ static int judge_death(SharedMutex *mutex) {
   PyObject *const answer = died == NULL || records == NULL
                                ? NULL
                                : call_support("judge_death", "(OOO)", (PyObject *)object_of(mutex), recover, records);
-  const int verdict = answer == NULL ? leave_it_marked : (int)PyLong_AsLong(answer);
+  const enum shmutex_verdict verdict =
+      answer == NULL ? SHMUTEX_VERDICT_LEAVE : (enum shmutex_verdict)PyLong_AsLong(answer);
   Py_XDECREF(answer);
   if (mutex->inside != 0) --mutex->inside;
-  int code = mutex->handle == NULL ? closed_meanwhile() : settle_death(mutex->handle, verdict);
+  int code = mutex->handle == NULL ? closed_meanwhile() : shmutex_settle_death(mutex->handle, verdict);
   if (PyErr_Occurred() != NULL) code = raised;
   if (records != NULL && log_death(mutex, records, code == 0) != 0) code = raised;
   Py_XDECREF(records);

@@ -124,10 +124,4 @@ PyObject *raise_closed(void);
 PyObject *info_object(const shmutex_info_t *info);
 PyObject *owner_object(const shmutex_info_t *info);
 
-/* From bindings/shmutex.i, for the other parts. */
-int settle_death(shmutex_t *handle, int verdict);
-extern const int leave_it_marked;
-const char *state_name(uint32_t state);
-unsigned attributes_of(int recursive, int fair);
-
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "binding.h"
+#include "mutex_options.h"
 
 /* All open mutexes; the GIL guards the list. */
 static MutexObject *first_open;
@@ -121,7 +122,7 @@ int mutex_init(PyObject *self, PyObject *args, PyObject *keywords) {
   if (absolute == NULL) goto done;
 
   Opening opening;
-  const unsigned attributes = attributes_of(recursive, fair);
+  const unsigned attributes = shmutex_attributes(recursive != 0, fair != 0);
   Py_BEGIN_ALLOW_THREADS opening = open_or_create(PyBytes_AS_STRING(encoded), attributes, existing, (unsigned)mode);
   Py_END_ALLOW_THREADS if (opening.code != 0) {
     (void)raise_code(opening.code, path, true);
@@ -233,7 +234,7 @@ PyObject *mutex_from_buffer(PyObject *type, PyObject *args, PyObject *keywords) 
   }
   PyObject *self = NULL;
   Opening opening = {NULL, 0, NULL};
-  const unsigned attributes = attributes_of(recursive, fair);
+  const unsigned attributes = shmutex_attributes(recursive != 0, fair != 0);
   if (check_place(view, offset) == 0) self = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
   void *const memory = self == NULL ? NULL : (char *)view->buf + offset;
   if (self == NULL || attach(&opening, memory, (size_t)(view->len - offset), attributes, init) != 0 ||

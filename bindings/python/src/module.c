@@ -1,4 +1,6 @@
 /* The module's entry: what cannot be supported is refused before anything is set up. */
+#include <shmutex/detail/recovery.h>
+
 #include "binding.h"
 
 PyObject *shmutex_swig_init(void);
@@ -108,6 +110,11 @@ static PyMethodDef functions[] = {
 
 int add_functions(PyObject *module) {
   if (PyModule_AddFunctions(module, functions) != 0) return -1;
+  if (PyModule_AddIntConstant(module, "LEAVE", SHMUTEX_VERDICT_LEAVE) != 0 ||
+      PyModule_AddIntConstant(module, "REPAIRED", SHMUTEX_VERDICT_REPAIRED) != 0 ||
+      PyModule_AddIntConstant(module, "POISON", SHMUTEX_VERDICT_POISON) != 0) {
+    return -1;
+  }
   return PyModule_AddStringConstant(module, "__version__", shmutex_version());
 }
 

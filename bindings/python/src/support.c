@@ -1,9 +1,10 @@
 /* The bridge to shmutex/_support.py, which has what is easier said in Python: the exceptions, the log, the named
  * tuples. */
 #include <errno.h>
-#include <string.h>
 
+#include "advice.h"
 #include "binding.h"
+#include "mutex_options.h"
 
 static PyObject *support_module, *support; /* and its names */
 
@@ -55,25 +56,10 @@ static const char *exception_of(int code, bool by_path) {
   }
 }
 
-/* The library's own sentence, with Python's names for what it advises. */
-static PyObject *describe(int code) {
-  const char *detail = shmutex_error_detail();
-  if (detail[0] == '\0') detail = shmutex_strerror(code);
-  PyObject *const text = PyUnicode_DecodeFSDefault(detail);
-  if (text == NULL) return NULL;
-  PyObject *const translated = call_support("in_python_words", "(O)", text);
-  if (translated == NULL) {
-    PyErr_Clear(); /* at the interpreter's end, when the module has been emptied */
-    return text;
-  }
-  Py_DECREF(text);
-  return translated;
-}
-
 static PyObject *type_of(const char *name) {
   PyObject *type = PyMapping_GetItemString(support, name);
   if (type != NULL && PyExceptionClass_Check(type)) return type;
-  PyErr_Clear(); /* as above */
+  PyErr_Clear(); /* at the interpreter's end, when the module has been emptied */
   Py_XDECREF(type);
   type = PyExc_OSError;
   Py_INCREF(type);
@@ -81,7 +67,9 @@ static PyObject *type_of(const char *name) {
 }
 
 PyObject *make_error(int code, PyObject *filename, bool by_path) {
-  PyObject *const text = describe(code);
+  char sentence[SHMUTEX_SENTENCE_SIZE];
+  shmutex_sentence(sentence, sizeof sentence, SHMUTEX_PYTHON, code);
+  PyObject *const text = PyUnicode_DecodeFSDefault(sentence);
   if (text == NULL) return NULL;
   PyObject *const type = type_of(exception_of(code, by_path));
   PyObject *const error = PyObject_CallFunction(type, "iOO", code, text, filename == NULL ? Py_None : filename);
@@ -110,10 +98,11 @@ PyObject *owner_object(const shmutex_info_t *info) {
 PyObject *info_object(const shmutex_info_t *info) {
   PyObject *const owner = owner_object(info);
   if (owner == NULL) return NULL;
-  return call_support(
-      "Info", "(sNNNNIiKKKNNK)", state_name(info->state), PyBool_FromLong((info->attributes & SHMUTEX_RECURSIVE) != 0),
-      PyBool_FromLong((info->attributes & SHMUTEX_FAIR) != 0), PyBool_FromLong(info->waiters != 0), owner,
-      (unsigned)info->depth, (int)info->last_dead_tid, (unsigned long long)info->token,
-      (unsigned long long)info->contended, (unsigned long long)info->recoveries, PyBool_FromLong(info->same_boot != 0),
-      PyBool_FromLong(info->same_pid_namespace != 0), (unsigned long long)info->links);
+  return call_support("Info", "(sNNNNIiKKKNNK)", shmutex_state_name(info->state),
+                      PyBool_FromLong((info->attributes & SHMUTEX_RECURSIVE) != 0),
+                      PyBool_FromLong((info->attributes & SHMUTEX_FAIR) != 0), PyBool_FromLong(info->waiters != 0),
+                      owner, (unsigned)info->depth, (int)info->last_dead_tid, (unsigned long long)info->token,
+                      (unsigned long long)info->contended, (unsigned long long)info->recoveries,
+                      PyBool_FromLong(info->same_boot != 0), PyBool_FromLong(info->same_pid_namespace != 0),
+                      (unsigned long long)info->links);
 }

@@ -5,6 +5,7 @@
 
 #include "binding.h"
 #include "docs.h"
+#include "mutex_options.h"
 
 #include <structmember.h> /* until 3.12 not part of Python.h */
 
@@ -141,7 +142,7 @@ static PyObject *mutex_repr(PyObject *self) {
     if (look(self, &info) != 0) return NULL;
     state = info.state == SHMUTEX_STATE_FREE   ? "unlocked"
             : info.state == SHMUTEX_STATE_HELD ? "locked"
-                                               : state_name(info.state);
+                                               : shmutex_state_name(info.state);
   }
   PyObject *const module = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__module__");
   PyObject *const name = module == NULL ? NULL : PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__qualname__");

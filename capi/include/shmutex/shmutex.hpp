@@ -7,9 +7,10 @@
 //       change(data);
 //     }
 //
-// A failure throws std::system_error with the errno value in std::generic_category() and the library's detail text. Whether
-// the calling thread then holds the lock is said in shmutex.h for each code; in short, no exception out of lock(),
-// try_lock(), try_lock_for() or try_lock_until() leaves one acquisition more than there was. See shmutex.hpp(3).
+// A failure throws std::system_error with the errno value in std::generic_category() and a text that says what was found
+// and what to do. Whether the calling thread then holds the lock is said in shmutex/mutex.h for each code; in short, no
+// exception out of lock(), try_lock(), try_lock_for() or try_lock_until() leaves one acquisition more than there was. See
+// shmutex.hpp(3).
 #ifndef SHMUTEX_SHMUTEX_HPP
 #define SHMUTEX_SHMUTEX_HPP
 
@@ -17,7 +18,9 @@
 #error "shmutex.hpp needs C++17 or newer (-std=c++17). shmutex.h is for older C++ and for C."
 #else  // nothing of the rest, whose errors would bury this one
 
+#include <shmutex/detail/recovery.h>
 #include <shmutex/shmutex.h>
+#include <shmutex/detail/advice.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -54,7 +57,7 @@ struct memory {
 };
 
 // A previous owner died inside, and the mutex has no recovery function. The lock is not held, and stays marked: the next
-// who acquires it is told, too.
+// owner is told, too.
 class owner_died : public std::system_error {
  public:
   using std::system_error::system_error;
@@ -62,15 +65,8 @@ class owner_died : public std::system_error {
 
 namespace detail {
 
-// system_error appends ": " and the category's words, so the sentence's end goes.
-inline std::string detail_text() {
-  std::string text = shmutex_error_detail();
-  if (!text.empty() && text.back() == '.') text.pop_back();
-  return text;
-}
-
 [[noreturn, gnu::cold]] inline void raise(int code) {
-  throw std::system_error(code, std::generic_category(), detail_text());
+  throw std::system_error(code, std::generic_category(), failure_text());
 }
 
 inline void check(int code) {
@@ -205,18 +201,17 @@ class basic_mutex {
   [[gnu::cold]] void settle(int code) {
     if (code != EOWNERDEAD) detail::raise(code);
     if (!recovery_) {
-      const std::string text = detail::detail_text();
-      shmutex_unlock(handle_);
+      const std::string text = detail::failure_text();
+      shmutex_settle_death(handle_, SHMUTEX_VERDICT_LEAVE);
       throw owner_died(EOWNERDEAD, std::generic_category(), text);
     }
     try {
       recovery_(*this);
-      const int declared = shmutex_consistent(handle_);
-      if (declared != 0 && declared != EINVAL) detail::raise(declared);  // EINVAL: the recovery function said so itself
     } catch (...) {
-      shmutex_unlock(handle_);
+      shmutex_settle_death(handle_, SHMUTEX_VERDICT_LEAVE);
       throw;
     }
+    detail::check(shmutex_settle_death(handle_, SHMUTEX_VERDICT_REPAIRED));
   }
 
   recovery_function recovery_;
