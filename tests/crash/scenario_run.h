@@ -22,6 +22,7 @@ class ScenarioRun {
 
   const Tracee& victim() const { return *victim_; }
   Step step() { return supervisor_.step(*victim_); }
+  Step run_to_breakpoint() { return supervisor_.run_to_breakpoint(*victim_); }
   bool run_to_sleep() { return supervisor_.run_to_futex_wait(*victim_); }  // false: it returned without one
   void let_join();     // those behind the victim, if they have not come yet
   void wake_victim();  // whoever holds the lock goes

@@ -135,12 +135,21 @@ void Supervisor::check_watchdog() const {
   if (support::now_ns() > deadline_) throw Hang("nothing moves any more\n" + describe());
 }
 
-Step Supervisor::step(Tracee& tracee) {
+Step Supervisor::step(Tracee& tracee) { return go(tracee, true); }
+
+Step Supervisor::run_to_breakpoint(Tracee& tracee) { return go(tracee, false); }
+
+Step Supervisor::go(Tracee& tracee, bool by_step) {
   if (!tracee.in_step) {
     tracee.has_event = false;
     tracee.in_step = true;
+    tracee.by_step = by_step;
     tracee.may_block = false;
-    support::step(tracee.pid);
+    if (by_step) {
+      support::step(tracee.pid);
+    } else {
+      support::resume(tracee.pid);
+    }
   }
   for (;;) {
     if (tracee.has_event) {
@@ -148,13 +157,14 @@ Step Supervisor::step(Tracee& tracee) {
       if (tracee.reaped) return Step::ended;
       if (support::is_filter_stop(tracee.event)) {
         if (tracee.endless) support::make_wait_endless(tracee.pid);
-        tracee.may_block = true;
+        tracee.may_block = tracee.by_step = true;
         tracee.told_blocked = false;
         support::step(tracee.pid);
         continue;
       }
       tracee.in_step = false;
       if (support::is_signal_stop(tracee.event, end_mark)) return Step::returned;
+      if (!tracee.by_step) support::Breakpoint::step_back(tracee.pid);
       return Step::stepped;
     }
     if (!tracee.may_block) {
@@ -176,7 +186,7 @@ bool Supervisor::run_to_futex_wait(Tracee& tracee) {
   tracee.has_event = false;
   if (tracee.reaped) throw Hang("it ended by itself\n" + describe());
   if (!support::is_filter_stop(tracee.event)) return false;
-  tracee.in_step = tracee.may_block = true;
+  tracee.in_step = tracee.by_step = tracee.may_block = true;
   tracee.told_blocked = false;
   support::step(tracee.pid);
   return true;

@@ -27,6 +27,7 @@ struct Tracee {
   bool endless = true;   // its futex waits have their time-outs taken away
   bool stepped = false;  // it has raised begin_mark: its stops are for step()
   bool in_step = false;
+  bool by_step = false;  // in one of one instruction; else it runs to a breakpoint
   bool may_block = false;
   bool told_blocked = false;
   bool has_event = false;
@@ -60,6 +61,7 @@ class Supervisor {
   bool run_to_futex_wait(Tracee& tracee);
 
   Step step(Tracee& tracee);
+  Step run_to_breakpoint(Tracee& tracee);  // the same, but `stepped` is at a breakpoint, or behind a futex wait
   void kill_and_reap(Tracee& tracee);
 
   // Keeps everybody going until the condition holds.
@@ -78,6 +80,7 @@ class Supervisor {
   std::string describe() const;
 
  private:
+  Step go(Tracee& tracee, bool by_step);
   bool handle_event(bool wait);
   void handle(Tracee& tracee, int status);
   void check_watchdog() const;

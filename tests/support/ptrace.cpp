@@ -29,10 +29,12 @@ namespace {
 uint64_t operation_of(const user_regs_struct& r) { return r.rsi; }
 void clear_timeout(user_regs_struct& r) { r.r10 = 0; }
 constexpr unsigned char system_call_instruction[] = {0x0f, 0x05};
+constexpr unsigned char breakpoint_instruction[] = {0xcc};  // the program counter is behind it when it traps
 #elif defined(__aarch64__)
 uint64_t operation_of(const user_regs_struct& r) { return r.regs[1]; }
 void clear_timeout(user_regs_struct& r) { r.regs[3] = 0; }
 constexpr unsigned char system_call_instruction[] = {0x01, 0x00, 0x00, 0xd4};
+constexpr unsigned char breakpoint_instruction[] = {0x00, 0x00, 0x20, 0xd4};
 #else
 #error "the register access is written for x86-64 and aarch64"
 #endif
@@ -140,6 +142,26 @@ uint64_t program_counter(pid_t pid) {
   return pc;
 #else
   return registers(pid).pc;
+#endif
+}
+
+void Breakpoint::set() {
+  uint64_t word = 0;  // the kernel's call writes it there
+  TRACE(PTRACE_PEEKTEXT, pid_, address_, number(&word));
+  memcpy(&original_, &word, sizeof original_);
+  memcpy(&word, breakpoint_instruction, sizeof breakpoint_instruction);
+  TRACE(PTRACE_POKETEXT, pid_, address_, word);
+  set_ = true;
+}
+
+void Breakpoint::clear() {
+  TRACE(PTRACE_POKETEXT, pid_, address_, static_cast<uintptr_t>(original_));
+  set_ = false;
+}
+
+void Breakpoint::step_back([[maybe_unused]] pid_t pid) {
+#if defined(__x86_64__)
+  TRACE(PTRACE_POKEUSER, pid, offsetof(user_regs_struct, rip), program_counter(pid) - sizeof breakpoint_instruction);
 #endif
 }
 

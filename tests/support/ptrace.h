@@ -45,6 +45,24 @@ void make_wait_endless(pid_t pid);
 
 uint64_t program_counter(pid_t pid);
 
+// A breakpoint in the code of a stopped process, which nobody else sees (its pages are private).
+class Breakpoint {
+ public:
+  Breakpoint(pid_t pid, uint64_t address) : pid_(pid), address_(address) {}
+  uint64_t address() const { return address_; }
+  bool is_set() const { return set_; }
+  void set();
+  void clear();
+  // The process has run into it: puts it back to the instruction, which it has not executed.
+  static void step_back(pid_t pid);
+
+ private:
+  const pid_t pid_;
+  const uint64_t address_;
+  long original_ = 0;
+  bool set_ = false;
+};
+
 // Whether the instruction at this address is a system call. (Processes forked from the tracer have its code.)
 bool is_system_call(uint64_t pc);
 
