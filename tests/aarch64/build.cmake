@@ -10,7 +10,7 @@ run(${CMAKE_COMMAND} -S ${SOURCE} -B ${BINARY} -G Ninja -D CMAKE_SYSTEM_NAME=Lin
     -D CMAKE_C_COMPILER=${CC} -D CMAKE_CXX_COMPILER=${CXX} -D SHMUTEX_WERROR=ON)
 run(${CMAKE_COMMAND} --build ${BINARY})
 # What the layout and the interface promise in numbers, and the part of the crash tests that knows the processor.
-foreach(file tests/core/layout_format_one.cpp tests/abi/constants.cpp tests/crash/tracee.cpp)
+foreach(file tests/core/layout_format_one.cpp tests/abi/constants.cpp tests/support/ptrace.cpp)
   run(${CXX} -std=c++20 -Wall -Wextra -Werror -I ${SOURCE}/core -I ${SOURCE}/capi/include -I ${SOURCE}/tests -c ${SOURCE}/${file}
       -o ${BINARY}/checked.o)
 endforeach()
