@@ -58,7 +58,7 @@ const char* code_text(int code) {
     case ESTALE: return "The lock was made in an earlier boot or in another PID namespace: initialise it again.";
     case ENOTSUP: return "The file system is one that other machines may share, or is not known to hold locks.";
     case ELOOP: return "The path is a symbolic link, which is not followed.";
-    case EPROTOTYPE: return "The lock has other attributes than those asked for.";
+    case EPROTOTYPE: return "The lock is of another kind, or has other attributes, than asked for.";
     case ENOENT: return "There is no such lock, or no such directory.";
     case EEXIST: return "The lock exists already.";
     case EACCES: return "Permission denied.";

@@ -31,6 +31,10 @@ const char* attribute_words(uint64_t attributes) {
   return words[attributes & 3];
 }
 
+// By kind_number (object/header.h).
+const char* const kinds[] = {
+    "a mutex", "a condition variable", "an event", "a semaphore", "a read-write lock", "a barrier", "a ring"};
+
 const char* kernel_words(uint64_t code) {
   const char* const words = strerrordesc_np(static_cast<int>(code));
   return words != nullptr ? words : "an unknown error";
@@ -40,6 +44,10 @@ void add_value(Writer& out, const char* format, size_t length, uint64_t value) {
   const auto is = [&](const char* name) { return length == strlen(name) && memcmp(format, name, length) == 0; };
   if (is("error")) return out.add(kernel_words(value));
   if (is("attributes")) return out.add(attribute_words(value));
+  if (is("kind")) {
+    if (value < sizeof kinds / sizeof kinds[0]) return out.add(kinds[value]);
+    out.add("an object of kind ");
+  }
   char digits[24];
   snprintf(digits, sizeof digits, is("hex") ? "%" PRIx64 : is("octal") ? "%" PRIo64 : "%" PRIu64, value);
   out.add(digits);

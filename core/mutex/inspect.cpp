@@ -4,6 +4,8 @@
 
 #include "base/atomics.h"
 #include "error/failure.h"
+#include "mutex/kind.h"
+#include "object/refusal.h"
 #include "os/file.h"
 #include "os/thread.h"
 #include "os/tid_scope.h"
@@ -48,13 +50,6 @@ void compare_tid_scopes(Inspection& out, const TidScope& theirs) {
   out.same_pid_namespace = same_tid_scope(ours, theirs);
 }
 
-TidScope tid_scope_of(const Header& header) {
-  TidScope tid_scope{};
-  __builtin_memcpy(tid_scope.boot_id, header.boot_id, sizeof tid_scope.boot_id);
-  tid_scope.pid_namespace = header.pid_namespace;
-  return tid_scope;
-}
-
 int record_failure(int error, const char* path) {
   if (error == -ENOENT) return fail(ENOENT, Reason::missing, path);
   return fail_by_kernel(error, path);
@@ -63,7 +58,7 @@ int record_failure(int error, const char* path) {
 }  // namespace
 
 Inspection inspect(const Lock& lock) {
-  Inspection out = inspect_line(lock.shared, lock.priv.attributes, true);
+  Inspection out = inspect_line(lock.shared, attributes(lock), true);
   compare_tid_scopes(out, tid_scope_of(header_of(lock)));
   out.links = 1;
   if (!is_buffer(lock)) {
@@ -95,17 +90,12 @@ int inspect_file(const char* path, Inspection& out) {
     if (error == 0) error = file::read_at(fd.get(), &line, sizeof line, static_cast<off_t>(size - sizeof line));
     if (error != 0) return record_failure(error, path);
   }
-  // Seen from the world that the file was made in: a file of another boot is no less readable.
-  const Header theirs = make_header(Placement::file, tid_scope_of(header), header.unit_size, header.word_offset,
-                                    header.futex_offset, header.attributes);
-  switch (judge(header, Placement::file, size, theirs)) {
-    case HeaderStatus::foreign: return fail(EBADMSG, Reason::not_a_lock, path, size, 0);
-    case HeaderStatus::other_format:
-      return fail(EPROTONOSUPPORT, Reason::other_format, path, header.version, format_version);
-    case HeaderStatus::usable:
-    case HeaderStatus::stale:
-    case HeaderStatus::half_reset: break;
-  }
+  // Seen from where the file was made: a file of another boot or page size is no less readable.
+  Header theirs = header;
+  theirs.kind = kind_number::mutex;
+  const HeaderStatus found = judge(header, Placement::file, size, theirs, understood_of(header.kind, mutex_kind));
+  error = refuse(found, header, size, mutex_kind, path);
+  if (error != 0) return error;
   TidScope ours{};
   const bool known = read_tid_scope(ours) == 0;
   out = inspect_line(line, header.attributes, known && same_tid_scope(ours, tid_scope_of(header)));

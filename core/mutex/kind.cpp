@@ -88,10 +88,9 @@ uint32_t& initialiser(Object& object) { return lock_of(object).shared.baton; }
 }  // namespace
 
 const Kind mutex_kind = {
-    .pages = 1,
+    .understood = {.kind = kind_number::mutex, .pages = 1, .features = 0, .attributes = attribute::all},
     .memory_size = sizeof(Header) + sizeof(Lock),
     .word_offset = offsetof(SharedLine, word),
-    .attributes = attribute::all,
     .make = make,
     .renew = renew,
     .is_retired = is_retired,

@@ -11,13 +11,13 @@ namespace shmutex {
 namespace {
 
 int acquire_again(Lock& lock, WaitMode mode) {
-  if ((lock.priv.attributes & attribute::recursive) == 0) {
+  if ((attributes(lock) & attribute::recursive) == 0) {
     if (mode == WaitMode::try_once) return fail(EBUSY, Reason::busy, path_of(lock), this_thread().tid);
     return fail(EDEADLK, Reason::self_deadlock, path_of(lock));
   }
-  if (lock.priv.depth + 1 >= max_depth) return fail(EAGAIN, Reason::depth, path_of(lock), max_depth);
-  ++lock.priv.depth;
-  store_relaxed(lock.shared.depth, lock.priv.depth);
+  if (depth(lock) + 1 >= max_depth) return fail(EAGAIN, Reason::depth, path_of(lock), max_depth);
+  set_depth(lock, depth(lock) + 1);
+  store_relaxed(lock.shared.depth, depth(lock));
   return 0;
 }
 
@@ -37,7 +37,7 @@ int refuse_if_dead(Lock& lock, int result) {
   return error;
 }
 
-bool is_fair(const Lock& lock) { return (lock.priv.attributes & attribute::fair) != 0; }
+bool is_fair(const Lock& lock) { return (attributes(lock) & attribute::fair) != 0; }
 
 }  // namespace
 
@@ -75,9 +75,9 @@ int release(Lock& lock) {
     forfeit(lock);
     return fail(EPERM, Reason::overwritten, path_of(lock));
   }
-  if (lock.priv.depth != 0) {
-    --lock.priv.depth;
-    store_relaxed(lock.shared.depth, lock.priv.depth);
+  if (depth(lock) != 0) {
+    set_depth(lock, depth(lock) - 1);
+    store_relaxed(lock.shared.depth, depth(lock));
     return 0;
   }
   robust::set_pending(*self.head, word_entry(lock));

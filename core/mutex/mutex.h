@@ -44,7 +44,7 @@ namespace cold {
 
 [[gnu::always_inline]] inline int release(Lock& lock) {
   Thread& self = this_thread();
-  if (unlikely(!is_current(self) || load_relaxed(lock.priv.linked_by) != self.thread_uid || lock.priv.depth != 0)) {
+  if (unlikely(!is_current(self) || load_relaxed(lock.priv.linked_by) != self.thread_uid || depth(lock) != 0)) {
     return cold::release(lock);
   }
   robust::set_pending(*self.head, word_entry(lock));

@@ -32,7 +32,7 @@ int finish_acquire(Lock& lock, Predecessor predecessor) {
     store_relaxed(lock.priv.unlinked_by, self.thread_uid);
   }
   robust::clear_pending(*self.head);
-  lock.priv.depth = 0;
+  set_depth(lock, 0);
   store_relaxed(lock.shared.depth, 0u);
   const uint64_t last_owner = load_relaxed(lock.shared.last_owner);
   if (predecessor.owner_just_died && last_owner != 0)
@@ -54,7 +54,7 @@ void give_up_node(Lock& lock) {
 void forfeit(Lock& lock) {
   give_up_node(lock);
   robust::clear_pending(*this_thread().head);
-  lock.priv.depth = 0;
+  set_depth(lock, 0);
 }
 
 }  // namespace shmutex

@@ -40,14 +40,14 @@ inline void tsan_releasing([[maybe_unused]] Lock& lock) {
 }
 
 inline void* word_entry(Lock& lock) {
-  return robust::tagged(lock.priv.word_node, (lock.priv.attributes / attribute::fair) & 1);
+  return robust::tagged(lock.priv.word_node, (attributes(lock) / attribute::fair) & 1);
 }
 
 // A node belongs to one thread's list. That no other thread of this process has it follows from owning the word, unless a
 // peer forged the word; so threads claim the node with an atomic of their own. (A buffer's node is shared: claims mean
 // nothing there, and the promise is not made.)
 inline bool claim_node(Lock& lock, const Thread& self) {
-  if (likely(__libc_single_threaded != 0) || (lock.priv.attributes & attribute::buffer) != 0) {
+  if (likely(__libc_single_threaded != 0) || is_buffer(lock)) {
     if (unlikely(load_relaxed(lock.priv.linked_by) != 0)) return false;
     store_relaxed(lock.priv.linked_by, self.thread_uid);
     return true;

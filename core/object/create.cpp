@@ -29,7 +29,7 @@ struct Content {
 };
 
 int write_lines(int fd, const Kind& kind) {
-  for (uint32_t i = 0; i < kind.pages; ++i) {
+  for (uint32_t i = 0; i < kind.understood.pages; ++i) {
     Line line{};
     kind.make(line);
     const auto offset = static_cast<off_t>((i + 1) * page_size() - sizeof line);
@@ -41,8 +41,9 @@ int write_lines(int fd, const Kind& kind) {
 // Writes a whole object into an empty file.
 int fill(int fd, const Content& content) {
   const size_t size = file_size_of(content.kind);
-  Header header = file_header(content.kind, content.attributes);
-  int error = file::reserve(fd, size);
+  Header header{};
+  int error = make_file_header(fd, file_identity(content.kind, content.attributes), header);
+  if (error == 0) error = file::reserve(fd, size);
   if (error == 0) error = file::set_size(fd, size);
   if (error == 0) error = write_lines(fd, content.kind);
   if (error == 0) error = file::write_at(fd, &header, sizeof header, 0);
@@ -129,11 +130,26 @@ int create_unnamed(const char* path, const Content& content, Descriptor& out) {
 
 }  // namespace
 
-Header file_header(const Kind& kind, uint32_t attributes) {
-  const auto size = static_cast<uint32_t>(page_size());
-  const auto word_offset = static_cast<uint32_t>(size - line_size) + kind.word_offset;
-  return make_header(Placement::file, our_tid_scope(), size, word_offset, static_cast<int32_t>(-node_distance),
-                     attributes);
+Identity file_identity(const Kind& kind, uint32_t attributes) {
+  return {.kind = kind.understood.kind,
+          .pages = kind.understood.pages,
+          .must_understand = 0,
+          .may_ignore = 0,
+          .attributes = attributes,
+          .unit_size = static_cast<uint32_t>(page_size()),
+          .word_offset = static_cast<uint16_t>(page_size() - line_size + kind.word_offset),
+          .futex_offset = static_cast<int16_t>(-node_distance),
+          .device = 0,
+          .inode = 0};
+}
+
+int make_file_header(int fd, Identity identity, Header& out) {
+  struct stat status {};
+  if (const int error = file::status(fd, status); error != 0) return error;
+  identity.device = status.st_dev;
+  identity.inode = status.st_ino;
+  out = make_header(Placement::file, our_tid_scope(), identity);
+  return 0;
 }
 
 int create_file(const char* path, const Kind& kind, uint32_t attributes, unsigned mode, Descriptor& out) {

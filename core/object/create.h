@@ -6,8 +6,11 @@
 
 namespace shmutex {
 
-// The header of a new object of that kind in a file, but for validity.
-Header file_header(const Kind& kind, uint32_t attributes);
+// What stands in the header of an object of that kind in a file on this machine.
+Identity file_identity(const Kind& kind, uint32_t attributes);
+
+// That object's header, for the file behind fd, and not yet valid. 0 or -errno.
+int make_file_header(int fd, Identity identity, Header& out);
 
 // Publishes a complete file under a name that must not exist yet; `out` has its live-user lock. EEXIST: another process was
 // faster. Other errors are explained.

@@ -19,10 +19,9 @@ enum class Taken : uint8_t {
 };
 
 struct Kind {
-  uint32_t pages;        // pairs of a shared and a private page in a file
-  size_t memory_size;    // in the caller's memory, header included
-  uint32_t word_offset;  // of its first robust word, from the object's beginning
-  uint32_t attributes;   // attribute bits that it knows
+  Understood understood;  // its pages are pairs of a shared and a private page in a file
+  size_t memory_size;     // in the caller's memory, header included
+  uint32_t word_offset;   // of its first robust word, from the object's beginning
 
   // The line of a new object, from zeroes; and of a stale one's new life, from what it was. `same_version`: all its fields
   // mean what they mean here.
@@ -43,5 +42,11 @@ struct Kind {
   // The robust word that the initialiser of zeroed memory holds meanwhile, and leaves as any other holder would.
   uint32_t& (*initialiser)(Object& object);
 };
+
+// Every kind that this library has: defined above, where they all come together (capi/kinds.cpp). Ends with null.
+extern const Kind* const known_kinds[];
+
+// What is understood of a kind: one of those, or the one asked for. Null: not known.
+const Understood* understood_of(uint16_t number, const Kind& asked_for);
 
 }  // namespace shmutex

@@ -5,6 +5,7 @@
 
 #include "base/atomics.h"
 #include "error/failure.h"
+#include "object/refusal.h"
 #include "object/retire.h"
 #include "os/clock.h"
 #include "os/futex.h"
@@ -29,9 +30,17 @@ int check_memory(const void* memory, size_t length, const Kind& kind) {
 }
 
 Header memory_header(const Kind& kind, uint32_t attributes) {
-  return make_header(Placement::buffer, our_tid_scope(), static_cast<uint32_t>(kind.memory_size),
-                     static_cast<uint32_t>(sizeof(Header)) + kind.word_offset, static_cast<int32_t>(-node_distance),
-                     attributes);
+  return make_header(Placement::buffer, our_tid_scope(),
+                     {.kind = kind.understood.kind,
+                      .pages = 1,
+                      .must_understand = 0,
+                      .may_ignore = 0,
+                      .attributes = attributes,
+                      .unit_size = static_cast<uint32_t>(kind.memory_size),
+                      .word_offset = static_cast<uint16_t>(sizeof(Header) + kind.word_offset),
+                      .futex_offset = static_cast<int16_t>(-node_distance),
+                      .device = 0,
+                      .inode = 0});
 }
 
 // All but the initialiser's word, which the caller may hold, and validity, which is set last.
@@ -45,7 +54,7 @@ void fill(Object& object, const Kind& kind, uint32_t attributes) {
   memcpy(&kind.initialiser(reinterpret_cast<Object&>(line)), &held, sizeof held);
   memcpy(&object, &line, sizeof line);
   memset(bytes_of(object) + line_size, 0, kind.memory_size - sizeof(Header) - line_size);
-  attributes_of(object) = attributes | in_memory_bit;
+  set_attributes(object, attributes | in_memory_bit);
   store_release(header.validity, validity::valid);
 }
 
@@ -59,6 +68,14 @@ bool is_untouched(Object& object, const Kind& kind) {
   return true;
 }
 
+// Memory in which a later version's initialiser is at work, or died, is none of ours to initialise.
+int refuse_unknown(Object& object, const Kind& kind) {
+  Header found{};
+  memcpy(&found, &memory_header_of(object), sizeof found);
+  if (found.magic != buffer_magic) return 0;
+  return refuse(judge_demands(found, understood_of(found.kind, kind)), found, 0, kind, nullptr);
+}
+
 // Zeroed memory is initialised by the process that gets the initialiser's word. Should it die, the kernel marks the word
 // owner_died, and another does it again. The word is left as every other holder leaves it, so it is no matter that others
 // use the object already.
@@ -68,6 +85,7 @@ int initialise_once(Object& object, const Kind& kind, uint32_t attributes) {
   RobustHead& head = *this_thread().head;
   const int64_t deadline = now_ns() + init_timeout;
   while (load_acquire(memory_header_of(object).validity) == validity::unset) {
+    if (const int error = refuse_unknown(object, kind); error != 0) return error;
     robust::set_pending(head, entry);
     uint32_t found = load_relaxed(word);
     if (word::is_free(found) && cas_acquire(word, found, this_thread().tid | word::waiters)) {
@@ -100,19 +118,15 @@ bool is_retired(const Object& object, const Kind& kind) {
 int judge_memory(Object& object, const Kind& kind, uint32_t& attributes) {
   Header found{};
   memcpy(&found, &memory_header_of(object), sizeof found);
-  attributes = found.attributes & kind.attributes;
-  switch (judge(found, Placement::buffer, kind.memory_size, memory_header(kind, 0))) {
-    case HeaderStatus::usable:
-      // Retired, and yet valid: its destroyer is not done, or was killed. The private line must say what it belongs to.
-      if (!is_retired(object, kind) && load_relaxed(attributes_of(object)) == (found.attributes | in_memory_bit)) {
-        return 0;
-      }
-      break;
-    case HeaderStatus::stale: return fail(ESTALE, Reason::buffer_stale);
-    case HeaderStatus::other_format:
-      return fail(EPROTONOSUPPORT, Reason::other_format, nullptr, found.version, format_version);
-    case HeaderStatus::half_reset:
-    case HeaderStatus::foreign: break;
+  attributes = found.attributes;
+  const HeaderStatus status =
+      judge(found, Placement::buffer, kind.memory_size, memory_header(kind, 0), understood_of(found.kind, kind));
+  if (status == HeaderStatus::stale) return fail(ESTALE, Reason::buffer_stale);
+  if (const int error = refuse(status, found, kind.memory_size, kind, nullptr); error != 0) return error;
+  // Retired, and yet valid: its destroyer is not done, or was killed. The private line must say what it belongs to.
+  if (status == HeaderStatus::usable && !is_retired(object, kind) && attributes_of(object) == attributes &&
+      is_in_memory(object)) {
+    return 0;
   }
   return fail(EBADMSG, Reason::buffer_not_a_lock);
 }

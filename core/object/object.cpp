@@ -15,9 +15,9 @@ uint64_t pid_namespace_of(const Object& object) {
 
 }  // namespace
 
-const Header& header_of(const Object& object) {
+Header& header_of(const Object& object) {
   if (is_in_memory(object)) return memory_header_of(const_cast<Object&>(object));
-  return *static_cast<const Header*>(control_of(object).base);
+  return *static_cast<Header*>(control_of(object).base);
 }
 
 const char* path_of(const Object& object) { return is_in_memory(object) ? nullptr : control_of(object).path; }

@@ -28,22 +28,26 @@ struct alignas(line_size) Line {
   unsigned char bytes[line_size];
 };
 
-// In the private line of every kind lies a word of attribute bits, of which this one is not the kind's own.
-inline constexpr size_t attributes_offset = line_size + 44;
-inline constexpr uint32_t in_memory_bit = 0x8000'0000;
+// In the private line of every kind lies a word whose lower bits are the object's attributes. The one that is not the
+// kind's own says that the object lies in the caller's memory. The upper bits are the kind's to use.
+inline constexpr size_t attributes_offset = line_size + 36;
+inline constexpr uint32_t in_memory_bit = 0x800;
+inline constexpr uint32_t attribute_bits = 0x7ff;
 
 inline char* bytes_of(Object& object) { return reinterpret_cast<char*>(&object); }
 inline const char* bytes_of(const Object& object) { return reinterpret_cast<const char*>(&object); }
 
-inline uint32_t& attributes_of(Object& object) {
-  return *reinterpret_cast<uint32_t*>(bytes_of(object) + attributes_offset);
-}
-inline uint32_t attributes_of(const Object& object) {
+inline uint32_t attribute_word_of(const Object& object) {
   return load_relaxed(*reinterpret_cast<const uint32_t*>(bytes_of(object) + attributes_offset));
 }
+inline void set_attributes(Object& object, uint32_t attributes) {
+  store_relaxed(*reinterpret_cast<uint32_t*>(bytes_of(object) + attributes_offset), attributes);
+}
+
+inline uint32_t attributes_of(const Object& object) { return attribute_word_of(object) & attribute_bits; }
 
 // Whether it lies in the caller's memory, or else in a file.
-inline bool is_in_memory(const Object& object) { return (attributes_of(object) & in_memory_bit) != 0; }
+inline bool is_in_memory(const Object& object) { return (attribute_word_of(object) & in_memory_bit) != 0; }
 
 // Behind the private line of a file's first page.
 struct FileControl : registry::FileEntry {
@@ -70,7 +74,7 @@ inline Object& object_in(void* memory) {
 inline Header& memory_header_of(Object& object) {
   return *reinterpret_cast<Header*>(bytes_of(object) - sizeof(Header));
 }
-const Header& header_of(const Object& object);
+Header& header_of(const Object& object);  // shared: its advice may be written
 
 const char* path_of(const Object& object);  // null for one in memory
 

@@ -77,7 +77,7 @@ int attach_new(Object*& out, Descriptor& fd, const char* path, const Kind& kind,
   if (const int error = admit(fd.get(), path, kind, header); error != 0) return error;
   Object* const object = map_file(fd.get(), kind);
   if (object == nullptr) return fail(ENOMEM, Reason::out_of_memory, path);
-  attributes_of(*object) = header.attributes & kind.attributes;
+  set_attributes(*object, header.attributes);
   FileControl& control = control_of(*object);
   control.device = status.st_dev;
   control.inode = status.st_ino;
@@ -93,7 +93,11 @@ Attempt check_object(const Object& object, const OpenRequest& request, const cha
   if (control_of(object).pid_namespace != our_tid_scope().pid_namespace)
     return fail(EXDEV, Reason::forked_elsewhere, path);
   if (is_retired(object)) return Attempt::in_vain();
-  return check_attributes(attributes_of(object) & control_of(object).kind->attributes, request, path);
+  const Understood& found = control_of(object).kind->understood;
+  if (found.kind != request.kind.understood.kind) {
+    return fail(EPROTOTYPE, Reason::other_kind, path, found.kind, request.kind.understood.kind);
+  }
+  return check_attributes(attributes_of(object), request, path);
 }
 
 // A handle of what this process has open already, or else of `fresh`, which is entered; null if there is neither. Counted

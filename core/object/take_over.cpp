@@ -7,7 +7,9 @@
 #include "error/failure.h"
 #include "object/create.h"
 #include "object/mapping.h"
+#include "object/refusal.h"
 #include "os/clock.h"
+#include "process/process.h"
 
 namespace shmutex {
 namespace {
@@ -20,9 +22,9 @@ off_t line_offset(uint64_t unit, uint32_t page) { return static_cast<off_t>((pag
 
 // Reads each page's line, and writes what it becomes.
 int renew_lines(int fd, const Kind& kind, uint64_t size, bool same_version) {
-  for (uint32_t i = 0; i < kind.pages; ++i) {
+  for (uint32_t i = 0; i < kind.understood.pages; ++i) {
     Line line{};
-    int error = file::read_at(fd, &line, sizeof line, line_offset(size / kind.pages, i));
+    int error = file::read_at(fd, &line, sizeof line, line_offset(size / kind.understood.pages, i));
     if (error != 0) return error;
     kind.renew(line, same_version);
     error = file::write_at(fd, &line, sizeof line, line_offset(page_size(), i));
@@ -34,14 +36,17 @@ int renew_lines(int fd, const Kind& kind, uint64_t size, bool same_version) {
 // Needs the exclusive lock on the users' byte.
 int reset(int fd, const Kind& kind, const Header& old, uint64_t size) {
   const bool same_version = old.version == format_version;
-  const uint32_t attributes = same_version ? old.attributes & kind.attributes : 0;
   const uint32_t resetting = validity::resetting;
   int error = file::write_at(fd, &resetting, sizeof resetting, offsetof(Header, validity));
   // The lines before the size: who does it again, after a kill in between, finds them at the end of the file.
   if (error == 0) error = renew_lines(fd, kind, size, same_version);
   if (error == 0) error = file::set_size(fd, file_size_of(kind));
   if (error == 0) error = file::reserve(fd, file_size_of(kind));
-  Header header = file_header(kind, attributes);
+  Identity identity = file_identity(kind, old.attributes);
+  identity.must_understand = old.must_understand;
+  identity.may_ignore = old.may_ignore;
+  Header header{};
+  if (error == 0) error = make_file_header(fd, identity, header);
   header.validity = validity::resetting;
   if (error == 0) error = file::write_at(fd, &header, sizeof header, 0);
   if (error != 0) return error;
@@ -65,7 +70,8 @@ int read_header(int fd, const Kind& kind, FoundHeader& out) {
   if (const int error = file::read_at(fd, &out.header, sizeof out.header, 0); error != 0) {
     return error == -EIO ? 0 : error;
   }
-  out.status = judge(out.header, Placement::file, out.size, file_header(kind, 0));
+  const Header ours = make_header(Placement::file, our_tid_scope(), file_identity(kind, 0));
+  out.status = judge(out.header, Placement::file, out.size, ours, understood_of(out.header.kind, kind));
   return 0;
 }
 
@@ -78,11 +84,7 @@ int admit(int fd, const char* path, const Kind& kind, Header& header) {
   for (;;) {
     FoundHeader found{};
     if (const int error = read_header(fd, kind, found); error != 0) return fail_by_kernel(error, path);
-    if (found.status == HeaderStatus::foreign)
-      return fail(EBADMSG, Reason::not_a_lock, path, found.size, file_size_of(kind));
-    if (found.status == HeaderStatus::other_format) {
-      return fail(EPROTONOSUPPORT, Reason::other_format, path, found.header.version, format_version);
-    }
+    if (const int error = refuse(found.status, found.header, found.size, kind, path); error != 0) return error;
     const bool usable = found.status == HeaderStatus::usable;
     int error = file::ofd_lock(fd, users_byte, usable ? OfdLock::shared : OfdLock::exclusive);
     if (error == 0) {

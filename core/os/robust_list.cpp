@@ -25,7 +25,7 @@ bool libc_shape_is_known(const RobustHead& head) {
   if (!known) return false;
   void* const before = head.list;
   if (pthread_mutex_lock(&mutex) == 0) {
-    void** const node = reinterpret_cast<void**>(reinterpret_cast<char*>(&mutex) + node_distance);
+    NodePointer* const node = reinterpret_cast<NodePointer*>(reinterpret_cast<char*>(&mutex) + node_distance);
     known = head.list == node && node[0] == before && node[-1] == &head.list;
     pthread_mutex_unlock(&mutex);
     known = known && head.list == before;

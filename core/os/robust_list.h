@@ -12,13 +12,16 @@
 
 namespace shmutex {
 
+// Where words lie, nodes lie on multiples of four only (see node_distance).
+using NodePointer __attribute__((aligned(4))) = void*;
+
 // A node of the thread's robust list, in libc's shape: the list's pointers point at `next`, `prev` lies before it.
 struct Node {
-  void* prev;
-  void* next;
+  NodePointer prev;
+  NodePointer next;
 };
 
-// The distance from a word to the `next` of its node: -futex_offset of the one libc layout that is supported.
+// The distance from a word to the `next` of its node: -futex_offset of the C library. glibc: 32. (musl: 28.)
 inline constexpr ptrdiff_t node_distance = 32;
 
 struct RobustHead {
@@ -33,8 +36,8 @@ inline void* tagged(Node& node, uintptr_t pi_bit) {
   return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(&node.next) | pi_bit);
 }
 
-inline void** untagged(void* entry) {
-  return reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(entry) & ~uintptr_t{1});
+inline NodePointer* untagged(void* entry) {
+  return reinterpret_cast<NodePointer*>(reinterpret_cast<uintptr_t>(entry) & ~uintptr_t{1});
 }
 
 inline void set_pending(RobustHead& head, void* entry) {
@@ -53,8 +56,8 @@ inline bool is_empty(const RobustHead& head) { return head.list == &head.list; }
 inline void link(RobustHead& head, Node& node, void* entry) {
   void* const next = head.list;
   if (unlikely(next != &head.list)) untagged(next)[-1] = &node.next;
-  *const_cast<void* volatile*>(&node.next) = next;
-  *const_cast<void* volatile*>(&node.prev) = &head.list;
+  *const_cast<NodePointer volatile*>(&node.next) = next;
+  *const_cast<NodePointer volatile*>(&node.prev) = &head.list;
   compiler_barrier();
   *const_cast<void* volatile*>(&head.list) = entry;
   compiler_barrier();
@@ -62,10 +65,10 @@ inline void link(RobustHead& head, Node& node, void* entry) {
 
 inline void unlink(RobustHead& head, Node& node) {
   void* const next = node.next;
-  void** const prev = untagged(node.prev);
+  NodePointer* const prev = untagged(node.prev);
   if (unlikely(next != &head.list)) untagged(next)[-1] = prev;
   compiler_barrier();
-  *const_cast<void* volatile*>(prev) = next;
+  *const_cast<NodePointer volatile*>(prev) = next;
   compiler_barrier();
 }
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "os/file.h"
@@ -34,12 +33,6 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
 }
 
 }  // namespace
-
-bool same_boot(const TidScope& a, const TidScope& b) { return memcmp(a.boot_id, b.boot_id, sizeof a.boot_id) == 0; }
-
-bool same_tid_scope(const TidScope& a, const TidScope& b) {
-  return same_boot(a, b) && a.pid_namespace == b.pid_namespace;
-}
 
 int read_tid_scope(TidScope& tid_scope) {
   tid_scope = TidScope{};

@@ -9,10 +9,17 @@ namespace shmutex {
 struct TidScope {
   uint8_t boot_id[16];
   uint64_t pid_namespace;  // inode of /proc/self/ns/pid
+  uint64_t start;          // tells it from an earlier namespace of the same number; 0: not known
 };
 
-bool same_boot(const TidScope& a, const TidScope& b);
-bool same_tid_scope(const TidScope& a, const TidScope& b);
+inline bool same_boot(const TidScope& a, const TidScope& b) {
+  return __builtin_memcmp(a.boot_id, b.boot_id, sizeof a.boot_id) == 0;
+}
+
+inline bool same_tid_scope(const TidScope& a, const TidScope& b) {
+  const bool same_start = a.start == b.start || a.start == 0 || b.start == 0;
+  return same_boot(a, b) && a.pid_namespace == b.pid_namespace && same_start;
+}
 
 // 0, or an errno value; ENOSYS: /proc does not tell.
 int read_tid_scope(TidScope& tid_scope);

@@ -224,11 +224,9 @@ void edit_header(Memory& memory, const std::function<void(shmutex::Header&, shmu
   memcpy(world.boot_id, header.boot_id, sizeof world.boot_id);
   world.pid_namespace = header.pid_namespace;
   edit(header, world);
-  const shmutex::Header sealed = shmutex::make_header(shmutex::Placement::buffer, world, header.unit_size,
-                                                      header.word_offset, header.futex_offset, header.attributes);
-  header.checksum = sealed.checksum;
-  memcpy(header.boot_id, sealed.boot_id, sizeof header.boot_id);
-  header.pid_namespace = sealed.pid_namespace;
+  memcpy(header.boot_id, world.boot_id, sizeof header.boot_id);
+  header.pid_namespace = world.pid_namespace;
+  shmutex::seal(header);
   memcpy(static_cast<void*>(&memory), &header, sizeof header);
 }
 
@@ -271,7 +269,7 @@ TEST(Buffers, OfAnotherFormatAreRefused) {
   expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.version = 2; });
   expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.futex_offset = -28; });
   expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.word_offset = 0; });
-  expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.unit_size = 256; });
+  expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.unit_size = 512; });
   expect_refused(EPROTONOSUPPORT, [](auto& header, auto&) { header.magic = __builtin_bswap64(header.magic); });
 }
 

@@ -55,15 +55,15 @@ void make_lock(const std::string& path) {
 void make_stale_lock(const std::string& path) {
   make_lock(path);
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  unsigned char header[64];
+  unsigned char header[128];
   if (pread(fd, header, sizeof header, 0) != sizeof header) _exit(72);
   header[8] ^= 1;
-  unsigned char summed[56];
+  unsigned char summed[88];
   memcpy(summed, header, sizeof summed);
   memset(summed + 24, 0, 4);
   uint64_t hash = 0xcbf29ce484222325;
   for (const unsigned char byte : summed) hash = (hash ^ byte) * 0x100000001b3;
-  memcpy(header + 56, &hash, sizeof hash);
+  memcpy(header + 88, &hash, sizeof hash);
   if (pwrite(fd, header, sizeof header, 0) != sizeof header) _exit(73);
   close(fd);
 }

@@ -9,13 +9,13 @@ namespace {
 
 // Where things lie is part of the format: tests/core holds these to the layout's headers.
 constexpr size_t validity = 24;
-constexpr size_t checksum = 56;
-constexpr size_t header_size = 64;
+constexpr size_t checksum = 88;
+constexpr size_t header_size = 128;
 constexpr size_t line = page_size - 64;
-constexpr size_t baton = line + 40;
-constexpr size_t hint = line + 48;
-constexpr size_t word = line + 56;
-constexpr size_t state = line + 60;
+constexpr size_t baton = line + 44;
+constexpr size_t hint = line + 32;
+constexpr size_t word = line + 60;
+constexpr size_t state = line + 40;
 
 template <class T>
 size_t put(const Target& target, size_t offset, T value) {

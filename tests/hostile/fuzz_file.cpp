@@ -34,11 +34,11 @@ constexpr unsigned wrong_size = 0x40;  // three times as large: that of no page
 
 // Where things lie is part of the format: tests/core holds these to the layout's headers.
 constexpr size_t line_size = 64;
-constexpr size_t header_size = 64;
+constexpr size_t header_size = 128;
 constexpr size_t boot_id_offset = 8;
 constexpr size_t validity_offset = 24;
-constexpr size_t pid_namespace_offset = 48;
-constexpr size_t checksum_offset = 56;
+constexpr size_t pid_namespace_offset = 80;
+constexpr size_t checksum_offset = 88;
 
 using Bytes = std::vector<uint8_t>;
 

@@ -424,7 +424,7 @@ def test_repr(path):
 
 
 def test_constants():
-    assert SharedMutex.SIZE == 192 and SharedMutex.ALIGN == 64
+    assert SharedMutex.SIZE == 256 and SharedMutex.ALIGN == 64
 
 
 def test_the_class_is_clean():

@@ -188,7 +188,7 @@ def test_they_stay_what_they_are_when_pickled(kind):
         assert (each.errno, each.strerror, each.filename) == (errno.ENOENT, "a sentence", "/a/path")
 
 
-# Of the header at the start of a lock: 0 magic, 8 boot id (16 bytes), 24 validity, 28 format version, 56 checksum.
+# Of the header at the start of a lock: 0 magic, 8 boot id (16 bytes), 24 validity, 28 format version, 88 checksum.
 def with_version(header, version):
     return header[:28] + struct.pack("=I", version) + header[32:]
 
@@ -196,14 +196,14 @@ def with_version(header, version):
 def of_another_boot(header):
     header = header[:8] + bytes(byte ^ 0xFF for byte in header[8:24]) + header[24:]
     hash = 0xCBF29CE484222325  # FNV-1a over all but validity
-    for byte in header[:24] + bytes(4) + header[28:56]:
+    for byte in header[:24] + bytes(4) + header[28:88]:
         hash = (hash ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return header[:56] + struct.pack("=Q", hash)
+    return header[:88] + struct.pack("=Q", hash) + header[96:]
 
 
 def change_file(path, change):
     with open(path, "r+b") as file:
-        header = file.read(64)
+        header = file.read(128)
         file.seek(0)
         file.write(change(header))
 

@@ -31,15 +31,24 @@ shmutex::TidScope this_world() {
 
 uint32_t page_size() { return static_cast<uint32_t>(sysconf(_SC_PAGESIZE)); }
 
-uint32_t word_offset_in(uint32_t page) {
-  return page - static_cast<uint32_t>(sizeof(shmutex::SharedLine) - offsetof(shmutex::SharedLine, word));
+uint16_t word_offset_in(uint32_t page) {
+  return static_cast<uint16_t>(page - (sizeof(shmutex::SharedLine) - offsetof(shmutex::SharedLine, word)));
 }
 
 }  // namespace
 
 LockPage::LockPage() : file_size(page_size()) {
-  header = shmutex::make_header(shmutex::Placement::file, this_world(), page_size(), word_offset_in(page_size()),
-                                static_cast<int32_t>(-shmutex::node_distance), 0);
+  header = shmutex::make_header(shmutex::Placement::file, this_world(),
+                                {.kind = shmutex::kind_number::mutex,
+                                 .pages = 1,
+                                 .must_understand = 0,
+                                 .may_ignore = 0,
+                                 .attributes = 0,
+                                 .unit_size = page_size(),
+                                 .word_offset = word_offset_in(page_size()),
+                                 .futex_offset = static_cast<int16_t>(-shmutex::node_distance),
+                                 .device = 0,
+                                 .inode = 0});
   header.validity = shmutex::validity::valid;
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -72,14 +81,7 @@ LockPage& LockPage::with_page_size(uint32_t size) {
 }
 
 LockPage& LockPage::seal() {
-  const shmutex::Header edited = header;
-  shmutex::TidScope world{};
-  memcpy(world.boot_id, edited.boot_id, sizeof world.boot_id);
-  world.pid_namespace = edited.pid_namespace;
-  header = shmutex::make_header(shmutex::Placement::file, world, edited.unit_size, edited.word_offset,
-                                edited.futex_offset, edited.attributes);
-  header.validity = edited.validity;
-  header.version = edited.version;
+  shmutex::seal(header);
   return *this;
 }
 

@@ -27,7 +27,7 @@ enum {
 };
 
 enum {
-  SHMUTEX_SIZE = 192,         /* bytes that a lock in the caller's memory takes; shmutex_size() says it at run time */
+  SHMUTEX_SIZE = 256,         /* bytes that a lock in the caller's memory takes; shmutex_size() says it at run time */
   SHMUTEX_ALIGN = 64,         /* and their alignment */
   SHMUTEX_MAX_DEPTH = 1048576 /* how often an owner may hold a recursive lock at once */
 };
