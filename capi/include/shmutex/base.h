@@ -8,11 +8,11 @@
  *     thread: only the thread that acquired it may release it.
  *   - After fork(2) the child has valid handles and holds nothing. Thread exit, process exit and execve(2) while
  *     holding count as the owner's death.
- *   - No function is async-signal-safe, and none is a cancellation point. A signal handler, and the child of a vfork(2),
- *     must call none of them.
+ *   - No function is async-signal-safe, and none is a cancellation point. A signal handler, and the child of a
+ *     vfork(2), must call none of them.
  *   - Times are in nanoseconds on CLOCK_MONOTONIC.
  *   - "held" below: the calling thread holds the lock when the function returns. After every code that is not listed as
- *     held, the call has changed nothing in who holds the lock.
+ *     held, the call has changed nothing about the lock's owner.
  */
 #ifndef SHMUTEX_BASE_H
 #define SHMUTEX_BASE_H

@@ -12,14 +12,14 @@
 typedef struct shmutex shmutex_t;
 
 enum {
-  /* Attributes: fixed when a lock is created; who opens or attaches an existing one must ask for the same. */
+  /* Attributes: fixed when a lock is created. To open or attach an existing one, ask for the same. */
   SHMUTEX_RECURSIVE = 0x1, /* its owner may acquire it again, and releases it as often */
   SHMUTEX_FAIR = 0x2,      /* handed over by the kernel in order of arrival, with priority inheritance; slower */
   /* How to open. */
   SHMUTEX_MUST_EXIST = 0x100,  /* shmutex_open: ENOENT instead of creating */
   SHMUTEX_MUST_CREATE = 0x200, /* shmutex_open: EEXIST instead of opening */
   SHMUTEX_ANY_ATTR = 0x400,    /* shmutex_open, shmutex_attach: an existing lock may have any attributes */
-  SHMUTEX_INIT_ONCE = 0x800 /* shmutex_attach: zeroed memory is initialised first, by exactly one of those who race */
+  SHMUTEX_INIT_ONCE = 0x800 /* shmutex_attach: zeroed memory is initialised first, by exactly one of those that race */
 };
 
 enum {
@@ -42,11 +42,11 @@ enum {
  *   path   its directory must exist. The last component must not be a symbolic link.
  *   flags  attributes (SHMUTEX_RECURSIVE, SHMUTEX_FAIR), SHMUTEX_MUST_EXIST or SHMUTEX_MUST_CREATE (not both),
  *          SHMUTEX_ANY_ATTR; 0 opens or creates a plain lock.
- *   mode   permission bits of a new file, whatever the umask says; 0 means 0600. Who may write to the file may lock it,
- *          and may break it: permissions are the boundary.
+ *   mode   permission bits of a new file, whatever the umask says; 0 means 0600. Permissions are the boundary: a user
+ *          with permission to write to the file can lock it, and can break it.
  *
  * A file left by an earlier boot, or by a PID namespace whose processes are all gone, is taken over in place; if
- * somebody was inside then, the first acquisition returns EOWNERDEAD. A process may open one file many times, under
+ * it was held then, the first acquisition returns EOWNERDEAD. A process may open one file many times, under
  * different names too: it is one lock. The lock is never held on return by reason of this call.
  *
  * Returns 0, or
@@ -61,19 +61,19 @@ enum {
  *   EBUSY            another process has been creating or taking over this file for ten seconds and is still alive
  *   ENOTSUP          a file system on which other machines might open the file, or that cannot hold a lock (network,
  *                    FUSE, btrfs, ramfs, hugetlbfs and unknown ones)
- *   ENOSYS           no robust futexes to be had from this kernel, emulator or sandbox; or /proc is not readable
+ *   ENOSYS           this kernel, emulator or sandbox has no robust futexes; or /proc is not readable
  *   EACCES, EPERM, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, ENAMETOOLONG, EROFS, …   from the kernel
  */
 int shmutex_open(shmutex_t **out, const char *path, unsigned flags, unsigned mode);
 
-/* Removes the lock at path: takes it, retires it, removes the name. Whoever still has it open gets EIDRM from the next
- * acquisition, never a second lock beside the new one. Works on a poisoned lock and on one whose owner died. Remove
+/* Removes the lock at path: takes it, retires it, removes the name. Processes that still have it open get EIDRM from the
+ * next acquisition, never a second lock beside the new one. Works on a poisoned lock and on one whose owner died. Remove
  * lock files with this, not with unlink(2).
  *
  *   flags  must be 0.
  *
  * Returns 0, or
- *   EBUSY    somebody, the caller included, holds the lock; or another removal has been under way for ten seconds
+ *   EBUSY    the lock is held, by the caller perhaps; or another removal has been under way for ten seconds
  *   ENOENT   no such file
  *   EINVAL, ELOOP, EBADMSG, EPROTONOSUPPORT, EXDEV, ENOTSUP, ENOSYS   as shmutex_open(); the file is still there
  *   EACCES, EPERM, EROFS, …   from the kernel; the lock goes on as before
@@ -92,7 +92,7 @@ int shmutex_close(shmutex_t *m);
  */
 
 /* Acquires the lock, waiting as long as it takes. Signal handlers run, and the wait goes on. As pthread_mutex_lock(3p)
- * on a robust mutex, but an acquisition that nobody has declared consistent does not brick the lock.
+ * on a robust mutex, but an owner that does not declare the data consistent does not brick the lock.
  *
  * Returns
  *   0                held
@@ -100,8 +100,8 @@ int shmutex_close(shmutex_t *m);
  *                    changed. Repair it and call shmutex_consistent(), or give up with shmutex_poison().
  *   EDEADLK          the calling thread holds it already and it is not recursive; or fair: waiting would close a cycle
  *   EAGAIN           recursion depth exhausted (SHMUTEX_MAX_DEPTH); still held as often as before
- *   ENOTRECOVERABLE  somebody poisoned it
- *   EIDRM            shmutex_unlink() or shmutex_destroy() removed it; close the handle and open anew
+ *   ENOTRECOVERABLE  it was poisoned
+ *   EIDRM            shmutex_unlink() or shmutex_destroy() removed it; close the handle and open the lock again
  *   ENOLCK           the thread holds 1024 locks, as many as the kernel would clean up after it
  *   EXDEV            the process was forked into another PID namespace after it opened the lock
  *   ENOSYS, EFAULT, ENOMEM, …   the kernel or a sandbox refused the futex system call
@@ -112,14 +112,14 @@ int shmutex_lock(shmutex_t *m);
  *
  * Returns
  *   0, EOWNERDEAD    held, as shmutex_lock()
- *   EBUSY            somebody holds it; the caller itself included, unless the lock is recursive
+ *   EBUSY            it is held; by the caller itself, too, unless the lock is recursive
  *   EAGAIN, ENOTRECOVERABLE, EIDRM, ENOLCK, EXDEV, ENOSYS   as shmutex_lock()
  */
 int shmutex_trylock(shmutex_t *m);
 
 /* shmutex_lock() with a limit.
  *
- *   timeout_ns  nanoseconds from now; < 0: for ever; 0: one try. A lock that is free is acquired whatever the timeout.
+ *   timeout_ns  nanoseconds from now; < 0: no limit; 0: one try. A lock that is free is acquired whatever the timeout.
  *
  * Returns what shmutex_lock() does, or ETIMEDOUT.
  */
@@ -128,11 +128,11 @@ int shmutex_timedlock(shmutex_t *m, int64_t timeout_ns);
 /* shmutex_timedlock() that can be told to notice signals.
  *
  *   flags  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART too.
- *        A handler that runs just before the thread falls asleep cannot be told from one that ran before the call; lest it
- *        be missed, a wait that lasts longer than a second returns EINTR about then, possibly without one: handle what
- *        signals there were, and wait again.
+ *        A handler that runs just before the thread falls asleep cannot be told from one that ran before the call. So
+ *        that none is missed, a wait that lasts longer than a second returns EINTR about then, perhaps without one: handle
+ *        what signals there were, and wait again.
  *        Fair locks: the kernel hides signals in these waits, so an interruptible one sleeps for 100 ms at most, returns
- *        EINTR then (possibly no handler ran), and gives up its place in the queue.
+ *        EINTR then (perhaps no handler ran), and gives up its place in the queue.
  *
  * Returns what shmutex_timedlock() does, or EINTR.
  */
@@ -141,9 +141,9 @@ int shmutex_acquire(shmutex_t *m, int64_t timeout_ns, unsigned flags);
 /* Releases the lock; a recursive one, once. Without shmutex_consistent() after EOWNERDEAD, the next owner gets
  * EOWNERDEAD too.
  *
- * Returns 0, or EPERM: the calling thread does not hold it (a forked child does not hold its parent's), or some process
- * overwrote the lock while the thread held it; it does not hold it now. ENOSYS, or another code of futex(2): the lock is
- * released, but a sandbox refused to wake anybody; waiters notice within a second.
+ * Returns 0, or EPERM: the calling thread does not hold it (a forked child does not hold its parent's), or another
+ * process overwrote the lock while the thread held it; it does not hold it now. ENOSYS, or another code of futex(2): the lock is
+ * released, but a sandbox refused to wake a waiter; waiters notice within a second.
  */
 int shmutex_unlock(shmutex_t *m);
 
@@ -154,8 +154,8 @@ int shmutex_unlock(shmutex_t *m);
  */
 int shmutex_consistent(shmutex_t *m);
 
-/* Gives the data up for lost: every acquisition from now on, by anybody, fails with ENOTRECOVERABLE. The lock stays held
- * until shmutex_unlock(). Only shmutex_unlink() or shmutex_init() makes a usable lock of it again.
+/* Gives the data up for lost: every later acquisition, in every process, fails with ENOTRECOVERABLE. The lock stays
+ * held until shmutex_unlock(). Only shmutex_unlink() or shmutex_init() makes a usable lock of it again.
  *
  * Returns 0, EPERM (the calling thread does not hold it), EXDEV as shmutex_lock().
  */
@@ -173,7 +173,7 @@ int shmutex_poison(shmutex_t *m);
 /* SHMUTEX_SIZE, as the library sees it. */
 size_t shmutex_size(void);
 
-/* Makes a lock in mem, whatever was there before; nobody may be using it.
+/* Makes a lock in mem, whatever was there before; it must not be in use.
  *
  *   mem    at least SHMUTEX_SIZE bytes, aligned to SHMUTEX_ALIGN
  *   len    bytes available at mem
@@ -192,7 +192,7 @@ int shmutex_init(void *mem, size_t len, unsigned flags);
  *   EINVAL           NULL, too small, misaligned, bad flags
  *   EBADMSG          no lock here
  *   EPROTOTYPE, EPROTONOSUPPORT, ENOSYS   as shmutex_open()
- *   ESTALE           made in an earlier boot or in another PID namespace; make it anew with shmutex_init()
+ *   ESTALE           made in an earlier boot or in another PID namespace; make it again with shmutex_init()
  *   EBUSY            SHMUTEX_INIT_ONCE: another process has been initialising it for ten seconds and is still alive
  *   ENOMEM
  */
@@ -230,7 +230,7 @@ typedef struct shmutex_info_t {
   uint32_t size;               /* in: sizeof(shmutex_info_t); out: how many bytes were filled in */
   uint32_t state;              /* SHMUTEX_STATE_… */
   uint32_t attributes;         /* SHMUTEX_RECURSIVE | SHMUTEX_FAIR */
-  uint32_t waiters;            /* 1: somebody may be waiting; 0: nobody was asleep in the kernel */
+  uint32_t waiters;            /* 1: there may be waiters; 0: none was asleep in the kernel */
   int32_t owner_tid;           /* owning thread; 0: none, or it cannot be named from here */
   int32_t owner_pid;           /* its process; 0 as above */
   uint32_t depth;              /* how often the owner holds it; 0: not held */
@@ -241,7 +241,7 @@ typedef struct shmutex_info_t {
   uint32_t same_boot;          /* 1: made, or taken over, in this boot */
   uint32_t same_pid_namespace; /* 1: made, or taken over, in the caller's PID namespace */
   uint64_t links;              /* shmutex_info: names of the file, 0: the path it was opened by leads elsewhere by now
-                                  (somebody used rm); 1 for memory. shmutex_inspect: names of the file */
+                                  (rm was used); 1 for memory. shmutex_inspect: names of the file */
 } shmutex_info_t;
 
 /* Fills in info for an open lock. Returns 0, or EINVAL (NULL, or info->size too small). */

@@ -80,7 +80,7 @@ inline const char* c_path(const std::string& path) {
   return path.c_str();
 }
 
-// Rounded up, so that nobody waits less than asked for; what is too long for 64 bits (292 years) is cut off.
+// Rounded up, so that no wait is shorter than asked for; what is too long for 64 bits (292 years) is cut off.
 template <class Rep, class Period>
 std::int64_t nanoseconds(const std::chrono::duration<Rep, Period>& duration) {
   constexpr std::int64_t longest = std::numeric_limits<std::int64_t>::max();
@@ -98,9 +98,9 @@ class basic_mutex {
  public:
   using native_handle_type = shmutex_t*;
 
-  // Called by whoever acquires the lock after an owner died inside; the lock is held. It repairs the data. Returning
+  // Called by the next owner after an owner died inside; the lock is held. It repairs the data. Returning
   // declares the data consistent. Throwing releases the lock, still marked, and goes on to the caller of lock(). Calling
-  // poison() gives the data up: the caller of lock(), and everybody after it, gets ENOTRECOVERABLE. Without a recovery
+  // poison() gives the data up: the caller of lock(), and every later one, gets ENOTRECOVERABLE. Without a recovery
   // function, lock() throws owner_died.
   class recovery_function : public std::function<void(basic_mutex&)> {
    public:
@@ -136,7 +136,7 @@ class basic_mutex {
   basic_mutex(const basic_mutex&) = delete;
   basic_mutex& operator=(const basic_mutex&) = delete;
 
-  // Makes a lock in memory, whatever was there before; nobody may be using it.
+  // Makes a lock in memory, whatever was there before; it must not be in use.
   static void init(memory where, flags options = flags::none) {
     detail::check(shmutex_init(where.data, where.size, all(options)));
   }
@@ -146,7 +146,7 @@ class basic_mutex {
     if (code != 0) settle(code);
   }
 
-  // False: somebody holds it. Not for ever: an owner's death is not "busy".
+  // False: it is held. That ends with the owner's death, which is not "busy".
   bool try_lock() {
     const int code = shmutex_trylock(handle_);
     if (code == EBUSY) return false;
