@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/annotate.h"
 #include "error/failure.h"
 #include "mutex/fair.h"
 #include "mutex/plain.h"
@@ -82,7 +83,7 @@ int release(Lock& lock) {
   }
   robust::set_pending(*self.head, word_entry(lock));
   give_up_node(lock);
-  tsan_releasing(lock);
+  annotate::releasing(&lock.shared.word);
   return release_word(lock);
 }
 

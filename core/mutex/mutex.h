@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "base/annotate.h"
 #include "mutex/ownership.h"
 #include "mutex/wait.h"
 
@@ -33,7 +34,7 @@ namespace cold {
   if (unlikely(load_relaxed(lock.shared.yield_until) != 0 || !cas_acquire(lock.shared.word, expected, self.tid))) {
     return cold::acquire(lock, timeout_ns, mode);
   }
-  tsan_acquired(lock);
+  annotate::acquired_fast(&lock.shared.word);
   if (unlikely(load_relaxed(lock.shared.state) != 0 || !claim_node(lock, self))) return cold::own(lock);
   link_node(lock, self, entry);
   robust::clear_pending(*self.head);
@@ -50,7 +51,7 @@ namespace cold {
   robust::set_pending(*self.head, word_entry(lock));
   unlink_node(lock, self);
   unclaim_node(lock);
-  tsan_releasing(lock);
+  annotate::releasing_fast(&lock.shared.word);
   uint32_t expected = self.tid;
   if (unlikely(!cas_release(lock.shared.word, expected, 0u))) return cold::release_word(lock);
   // From here on the lock may be gone: another thread may have acquired, released and closed it.

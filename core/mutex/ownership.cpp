@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "base/annotate.h"
+
 namespace shmutex {
 namespace {
 
@@ -24,7 +26,7 @@ bool link_claimed_node(Lock& lock) {
 }  // namespace
 
 int finish_acquire(Lock& lock, Predecessor predecessor) {
-  tsan_acquired(lock);
+  annotate::acquired(&lock.shared.word);
   Thread& self = this_thread();
   if (!link_claimed_node(lock)) {
     // The word was free although a thread of this process has the node in its list: forged. To take the node would tear

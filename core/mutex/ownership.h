@@ -13,31 +13,7 @@
 #include "os/thread.h"
 #include "sync/robust_word.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define SHMUTEX_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SHMUTEX_TSAN 1
-#endif
-#endif
-#ifdef SHMUTEX_TSAN
-extern "C" void __tsan_acquire(void*);
-extern "C" void __tsan_release(void*);
-#endif
-
 namespace shmutex {
-
-// ThreadSanitizer does not see the stores that the kernel makes for us.
-inline void tsan_acquired([[maybe_unused]] Lock& lock) {
-#ifdef SHMUTEX_TSAN
-  __tsan_acquire(&lock.shared.word);
-#endif
-}
-inline void tsan_releasing([[maybe_unused]] Lock& lock) {
-#ifdef SHMUTEX_TSAN
-  __tsan_release(&lock.shared.word);
-#endif
-}
 
 inline void* word_entry(Lock& lock) {
   return robust::tagged(lock.priv.word_node, (attributes(lock) / attribute::fair) & 1);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/annotate.h"
 #include "error/failure.h"
 #include "object/mapping.h"
 #include "process/process.h"
@@ -19,7 +20,9 @@ int close_object(Object& object, const Kind& kind) {
   if (kind.is_held_here(object)) return fail(EBUSY, Reason::close_held, path_of(object), kind.owner(object));
   if (anyone_inside(object)) return fail(EBUSY, Reason::close_inside, path_of(object));
   drop_reference(object);
-  if (!is_in_memory(object)) {
+  if (is_in_memory(object)) {
+    annotate::track(&memory_header_of(object), kind.memory_size);
+  } else {
     registry::remove_file(control_of(object));
     unmap(object);
   }

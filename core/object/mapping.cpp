@@ -3,6 +3,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+#include "base/annotate.h"
 #include "object/kind.h"
 #include "os/thread.h"
 #include "process/process_lock.h"
@@ -65,6 +66,7 @@ Object* map_file(int fd, const Kind& kind) {
     munmap(base, mapping_size(kind));
     return nullptr;
   }
+  annotate::untrack(base, mapping_size(kind));
   Object& object = *reinterpret_cast<Object*>(begin + page - line_size);
   control_of(object).kind = &kind;
   control_of(object).base = base;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/atomics.h"
 #include "error/failure.h"
 #include "object/refusal.h"
@@ -146,6 +147,7 @@ int attach_memory(Object*& out, void* memory, size_t length, const MemoryRequest
   const Kind& kind = request.kind;
   if (const int error = check_memory(memory, length, kind); error != 0) return error;
   if (const int error = ensure_process_ready(); error != 0) return error;
+  annotate::untrack(memory, kind.memory_size);
   Object& object = object_in(memory);
   if (request.initialise) {
     if (const int error = initialise_once(object, kind, request.attributes); error != 0) return error;

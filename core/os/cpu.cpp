@@ -1,5 +1,6 @@
 #include "os/cpu.h"
 
+#include "base/annotate.h"
 #include "base/atomics.h"
 #include "os/syscall.h"
 
@@ -15,6 +16,7 @@ int usable_cpus() {
       for (unsigned long bits = mask[i]; bits != 0; bits &= bits - 1) ++known;
     }
     if (known == 0) known = 1;
+    annotate::untrack(&cpus, sizeof cpus);
     store_relaxed(cpus, known);
   }
   return known;

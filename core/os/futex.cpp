@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 
+#include "base/annotate.h"
 #include "base/atomics.h"
 #include "os/clock.h"
 #include "os/syscall.h"
@@ -47,6 +48,7 @@ long lock_pi(uint32_t& word, int64_t deadline_ns) {
     const timespec deadline = to_timespec(deadline_ns);
     const long result = call(word, FUTEX_LOCK_PI2, 0, &deadline);
     if (result != -ENOSYS) return result;
+    annotate::untrack(&pi2_refused, sizeof pi2_refused);
     store_relaxed(pi2_refused, 1);
   }
   // Before Linux 5.14 the only clock is CLOCK_REALTIME: a step of the clock during the wait shifts the time-out.

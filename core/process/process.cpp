@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/annotate.h"
 #include "error/failure.h"
 #include "os/syscall.h"
 #include "os/thread.h"
@@ -60,7 +61,7 @@ int ensure_process_ready() {
     }
     store_relaxed(shape_checked, true);
   }
-  if (!load_relaxed(migrated)) thread.fork_generation = thread.refreshed;
+  if (!load_relaxed(migrated) && !annotate::watched()) thread.fork_generation = thread.refreshed;
   return 0;
 }
 

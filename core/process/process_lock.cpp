@@ -1,5 +1,6 @@
 #include "process/process_lock.h"
 
+#include "base/annotate.h"
 #include "base/atomics.h"
 #include "os/clock.h"
 #include "os/futex.h"
@@ -19,8 +20,9 @@ ProcessLock::ProcessLock() {
   for (;;) {
     uint32_t found = load_relaxed(process_lock);
     if (found >> 1 != mine >> 1) {
-      if (cas_acquire(process_lock, found, taken)) return;
-      continue;
+      if (!cas_acquire(process_lock, found, taken)) continue;
+      annotate::acquired(&process_lock);
+      return;
     }
     if ((found & 1) == 0 && !cas_relaxed(process_lock, found, found | 1)) continue;
     futex::wait(process_lock, mine | 1, now_ns() + second);
@@ -29,6 +31,7 @@ ProcessLock::ProcessLock() {
 }
 
 ProcessLock::~ProcessLock() {
+  annotate::releasing(&process_lock);
   if ((__atomic_exchange_n(&process_lock, 0u, __ATOMIC_RELEASE) & 1) != 0) futex::wake_one(process_lock);
 }
 
