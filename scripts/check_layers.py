@@ -20,21 +20,6 @@ LAYERS = (
 # write a lock's bytes or read what the library keeps for itself.
 INSIDERS = ("capi/", "tests/")
 
-# What points the wrong way and is still there. To shrink: an entry that is not needed any more is reported as well.
-EXCEPTIONS = {
-    "core/object/file_format.cpp": {"sync/robust_word.h"},
-    "core/object/header.cpp": {"mutex/layout.h"},
-    "core/object/lock_file.cpp": {"mutex/mutex.h"},
-    "core/object/lock_file.h": {"mutex/layout.h"},
-    "core/object/memory.cpp": {"mutex/mutex.h", "sync/robust_word.h"},
-    "core/object/memory.h": {"mutex/layout.h"},
-    "core/os/robust_list.h": {"mutex/layout.h"},
-    "core/os/tid_scope.h": {"object/header.h"},
-    "core/process/process.h": {"mutex/layout.h", "object/header.h"},
-    "core/process/registry.cpp": {"object/header.h"},
-    "core/process/registry.h": {"mutex/layout.h"},
-}
-
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -72,15 +57,7 @@ def main():
     files = sources()
     complaints = list(misplaced(files))
     if not complaints:
-        unneeded = {(file, included) for file, headers in EXCEPTIONS.items() for included in headers}
-        for file, included, why in upward(files):
-            if included not in EXCEPTIONS.get(file, ()):
-                complaints.append(f'{file} includes "{included}": {why}')
-            unneeded.discard((file, included))
-        complaints += [
-            f'{file} does not include "{included}" any more: take that out of EXCEPTIONS in scripts/check_layers.py'
-            for file, included in sorted(unneeded)
-        ]
+        complaints = [f'{file} includes "{included}": {why}' for file, included, why in upward(files)]
     for complaint in complaints:
         print(complaint)
     return 1 if complaints else 0

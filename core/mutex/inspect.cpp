@@ -7,9 +7,9 @@
 #include "mutex/kind.h"
 #include "object/refusal.h"
 #include "os/file.h"
+#include "os/robust_word.h"
 #include "os/thread.h"
 #include "os/tid_scope.h"
-#include "sync/robust_word.h"
 
 namespace shmutex {
 namespace {

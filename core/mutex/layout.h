@@ -33,7 +33,7 @@ struct alignas(64) SharedLine {
   uint32_t baton;          // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`
   uint32_t depth;          // recursive acquisitions beyond the first; the owner writes, for others to look at
   uint32_t reserved[2];
-  uint32_t word;  // sync/robust_word.h
+  uint32_t word;  // os/robust_word.h
 };
 
 namespace state {

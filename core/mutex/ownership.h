@@ -10,8 +10,8 @@
 
 #include "mutex/layout.h"
 #include "os/robust_list.h"
+#include "os/robust_word.h"
 #include "os/thread.h"
-#include "sync/robust_word.h"
 
 namespace shmutex {
 

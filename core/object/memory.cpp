@@ -11,10 +11,10 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/robust_list.h"
+#include "os/robust_word.h"
 #include "os/thread.h"
 #include "process/process.h"
 #include "process/process_lock.h"
-#include "sync/robust_word.h"
 
 namespace shmutex {
 namespace {

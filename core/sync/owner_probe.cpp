@@ -1,8 +1,8 @@
 #include "sync/owner_probe.h"
 
 #include "base/atomics.h"
+#include "os/robust_word.h"
 #include "os/thread.h"
-#include "sync/robust_word.h"
 
 namespace shmutex {
 

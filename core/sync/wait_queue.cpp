@@ -4,7 +4,7 @@
 
 #include "base/atomics.h"
 #include "os/futex.h"
-#include "sync/robust_word.h"
+#include "os/robust_word.h"
 
 namespace shmutex {
 

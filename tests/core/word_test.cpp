@@ -1,5 +1,5 @@
 // The lock word's transitions: the table in word.h, row by row.
-#include "sync/robust_word.h"
+#include "os/robust_word.h"
 
 #include <gtest/gtest.h>
 

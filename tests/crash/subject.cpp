@@ -15,8 +15,8 @@
 #include "base/atomics.h"
 #include "mutex/layout.h"
 #include "object/header.h"
+#include "os/robust_word.h"
 #include "support/support.h"
-#include "sync/robust_word.h"
 
 namespace crash {
 namespace {

@@ -15,7 +15,7 @@
 
 #include "mutex/layout.h"
 #include "object/header.h"
-#include "sync/robust_word.h"
+#include "os/robust_word.h"
 
 namespace support {
 namespace {
