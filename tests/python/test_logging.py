@@ -3,7 +3,9 @@
 import functools
 import gc
 import logging
+import mmap
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ import time
 import pytest
 
 import shmutex
-from processes import die_holding
+from processes import die_holding, poll
 from shmutex import SharedMutex
 
 
@@ -181,6 +183,58 @@ def test_default_logging(path, spawn):
     _, _, errors = spawn(code, path).finish()
     created, closed = errors.splitlines()
     assert "DEBUG shmutex: " + path + ": created" in created and "closed" in closed
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "moved"])
+@pytest.mark.parametrize("thread", [False, True], ids=["main thread", "another thread"])
+@pytest.mark.parametrize("kind", [{}, {"fair": True}], ids=["plain", "fair"])
+def test_a_wait_warns_once_of_a_path_that_leads_elsewhere(path, spawn, caplog, how, thread, kind):
+    mutex = SharedMutex(path, **kind)
+    spawn(f"m = shmutex.SharedMutex(sys.argv[1], **{kind!r}); m.acquire(); say('held'); hear()", path).expect("held")
+    os.rename(path, path + ".old")
+    if how == "removed":
+        os.unlink(path + ".old")
+    elif how == "replaced":
+        SharedMutex(path, **kind)
+    for _ in range(2):
+        waits = threading.Thread(target=mutex.acquire, kwargs={"timeout": 0.01}) if thread else None
+        if thread:
+            waits.start()
+            waits.join()
+        else:
+            assert not mutex.acquire(timeout=0.01)
+    (message,) = said(caplog, logging.WARNING)
+    assert message.startswith(path + ": its path no longer leads to this lock") and mutex.info().links == 0
+    if how != "removed":
+        os.unlink(path + ".old")
+
+
+def test_a_wait_warns_of_a_path_that_is_lost_meanwhile(path, spawn):
+    """And goes on."""
+    with SharedMutex(path) as mutex:
+        waiter = spawn("shmutex.SharedMutex(sys.argv[1]).acquire()\nsay('acquired')", path)
+        poll(lambda: mutex.info().waiters)
+        os.unlink(path)
+        assert "its path no longer leads to this lock" in waiter.process.stderr.readline()
+    waiter.expect("acquired")
+
+
+def test_no_warning_where_the_path_leads_to_the_lock(path, spawn, caplog, tmp_path):
+    """By another name, after the working directory has changed, of a buffer, of a lock that was removed as it should be."""
+    os.symlink("/dev/shm", tmp_path / "link")
+    other = SharedMutex(str(tmp_path / "link" / os.path.basename(path)))
+    memory = SharedMutex.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+    for mutex in (other, memory):
+        done = []
+        with mutex:
+            thread = threading.Thread(target=lambda m=mutex: done.append(m.acquire(timeout=0.01)))
+            thread.start()
+            thread.join()
+        assert done == [False]
+    other.unlink()
+    with pytest.raises(shmutex.RemovedError):
+        other.acquire()
+    assert not said(caplog, logging.WARNING)
 
 
 class Through(logging.Handler):

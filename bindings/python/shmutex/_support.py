@@ -288,6 +288,14 @@ def log_debug(what: str, name: object) -> None:
         tell(made_record(logging.DEBUG, "%s: %s", name, what, place=sys._getframe().f_back))
 
 
+def log_lost_name(name: object) -> None:
+    text = (
+        "%s: its path no longer leads to this lock, whose file was removed by other means than unlink(); "
+        "who opens the path now gets another lock"
+    )
+    tell(made_record(logging.WARNING, text, name, place=sys._getframe().f_back))
+
+
 def log_collected(name: object) -> None:
     text = "%s: collected while its lock is held; it stays held until its owner ends, which will count as a death"
     tell(made_record(logging.CRITICAL, text, name, place=sys._getframe().f_back))

@@ -70,6 +70,8 @@ static int wait_in_slices(SharedMutex *mutex, int64_t deadline) {
   for (;;) {
     if (PyErr_CheckSignals() != 0) return raised;
     if (mutex->handle == NULL) return closed_meanwhile();
+    if (warn_of_lost_name(mutex, now_ns()) != 0) return raised;
+    if (mutex->handle == NULL) return closed_meanwhile();
     int64_t left = slice;
     bool last = false;
     if (deadline != forever) {
@@ -89,6 +91,8 @@ static int wait_in_slices(SharedMutex *mutex, int64_t deadline) {
 }
 
 static int wait_at_once(SharedMutex *mutex, int64_t deadline) {
+  if (warn_of_lost_name(mutex, now_ns()) != 0) return raised;
+  if (mutex->handle == NULL) return closed_meanwhile();
   int64_t left = -1;
   if (deadline != forever) {
     left = deadline - now_ns();

@@ -27,6 +27,8 @@ typedef struct SharedMutex {
 typedef struct MutexObject {
   PyObject_HEAD SharedMutex mutex;
   PyObject *weak_references;
+  bool name_lost;                      /* and a warning was logged */
+  int64_t looked;                      /* when, in CLOCK_MONOTONIC, whether its path still leads to it */
   bool reported;                       /* as held at the interpreter's exit */
   unsigned depth_at_fork;              /* how often the thread that forks holds it */
   PyObject *records;                   /* what is to be logged once the lock is released; or NULL */
@@ -85,6 +87,9 @@ void log_collected(const SharedMutex *mutex);
 /* Logs what was found at an owner's death, or, while the lock is held, keeps it back. What log handlers raise does not
  * get here, but KeyboardInterrupt and its like: then -1, and it takes the place of an exception that is set. */
 int log_death(SharedMutex *mutex, PyObject *records, bool held);
+/* Of a mutex that is about to wait: logs, once, that its path no longer leads to its lock. Looks at most once a second,
+ * since this asks the file system. 0; or -1, as log_death(). */
+int warn_of_lost_name(SharedMutex *mutex, int64_t now_ns);
 /* How many mutexes keep records back. After a release of a handle, if there are any: logs that lock's. 0 or -1. */
 extern unsigned kept_back;
 int log_kept_back(const shmutex_t *handle);

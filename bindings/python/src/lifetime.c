@@ -48,6 +48,8 @@ static int opened(PyObject *self, const SharedMutex *as, const char *how) {
   mutex->memory = as->memory;
   mutex->inherited = 0;
   ((MutexObject *)self)->reported = false;
+  ((MutexObject *)self)->name_lost = false;
+  ((MutexObject *)self)->looked = 0;
   enter_list((MutexObject *)self);
   /* From here on the object is whole: what is replaced may be the last reference to something with a __del__(). */
   assign(&mutex->path, as->path);

@@ -21,6 +21,18 @@ void log_debug(const char *text, const SharedMutex *mutex) {
   Py_XDECREF(result);
 }
 
+int warn_of_lost_name(SharedMutex *mutex, int64_t now_ns) {
+  MutexObject *const object = object_of(mutex);
+  if (object->name_lost || mutex->view != NULL || now_ns - object->looked < 1000000000 || is_finalizing()) return 0;
+  object->looked = now_ns;
+  shmutex_info_t info = {.size = sizeof info};
+  if (shmutex_info(mutex->handle, &info) != 0 || info.links != 0 || info.state == SHMUTEX_STATE_RETIRED) return 0;
+  object->name_lost = true;
+  PyObject *const result = call_support("log_lost_name", "(O)", mutex->path);
+  Py_XDECREF(result);
+  return result == NULL ? -1 : 0;
+}
+
 void log_collected(const SharedMutex *mutex) {
   PyObject *const name = name_of(mutex);
   if (name == NULL) {
