@@ -81,8 +81,9 @@ int clear_temporary(const char* temporary, int64_t deadline) {
   Header header{};
   const bool complete =
       file::read_at(existing.get(), &header, sizeof header, 0) == 0 && header.validity == validity::valid;
+  file::ExclusiveOfdLock nobody_uses_it;
   if (!complete) {
-    error = file::ofd_lock_until(existing.get(), users_byte, OfdLock::exclusive, deadline);
+    error = nobody_uses_it.acquire(existing.get(), users_byte, deadline);
     if (error != 0) return error;
   }
   if (!is_name_of(temporary, existing.get())) return 0;
@@ -128,6 +129,16 @@ int create_unnamed(const char* path, const Content& content, Descriptor& out) {
   return 0;
 }
 
+// What a mapping is called in /proc/PID/maps is what its descriptor was opened by: for a file that had no name then, it looks
+// like one that was removed. Where the name has changed already, the old one does.
+void reopen_by_name(const char* path, Descriptor& fd) {
+  Descriptor named;
+  if (file::open_existing(path, true, named) == 0 && is_name_of(path, fd.get()) && is_name_of(path, named.get()) &&
+      file::ofd_lock(named.get(), users_byte, OfdLock::shared) == 0) {
+    fd = static_cast<Descriptor&&>(named);
+  }
+}
+
 }  // namespace
 
 Identity file_identity(const Kind& kind, uint32_t attributes) {
@@ -161,7 +172,10 @@ int create_file(const char* path, const Kind& kind, uint32_t attributes, unsigne
   }
   if (error == 0) error = create_unnamed(path, content, out);
   if (error == -EOPNOTSUPP) error = create_by_temporary_name(path, content, out);
-  if (error == 0) return 0;
+  if (error == 0) {
+    reopen_by_name(path, out);
+    return 0;
+  }
   if (error == -EEXIST) return EEXIST;
   if (error == -EAGAIN) return fail(EBUSY, Reason::takeover_stuck, path);
   return fail_by_kernel(error, path);

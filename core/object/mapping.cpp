@@ -70,6 +70,7 @@ Object* map_file(int fd, const Kind& kind) {
   Object& object = *reinterpret_cast<Object*>(begin + page - line_size);
   control_of(object).kind = &kind;
   control_of(object).base = base;
+  control_of(object).kept_descriptor = -1;
   return &object;
 }
 

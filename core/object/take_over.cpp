@@ -96,7 +96,11 @@ int admit(int fd, const char* path, const Kind& kind, Header& header) {
         if (error == 0) error = read_header(fd, kind, found);
       }
       if (error == 0 && found.status == HeaderStatus::usable) error = file::ofd_lock(fd, users_byte, OfdLock::shared);
-      if (error != 0) return fail_by_kernel(error, path);
+      // Released in so many words: a child that was forked meanwhile has the open file, too.
+      if (error != 0) {
+        file::ofd_lock(fd, users_byte, OfdLock::none);
+        return fail_by_kernel(error, path);
+      }
       if (found.status == HeaderStatus::usable) {
         header = found.header;
         return 0;

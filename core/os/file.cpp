@@ -21,7 +21,6 @@ constexpr int64_t xfs_magic = 0x58465342;
 constexpr int64_t zfs_magic = 0x2FC12FC1;
 constexpr int64_t f2fs_magic = 0xF2F52010;
 constexpr int64_t tmpfs_magic = 0x01021994;
-constexpr int64_t overlayfs_magic = 0x794C7630;
 
 constexpr long first_other = 3;  // the lowest descriptor that is no standard stream
 
@@ -156,7 +155,7 @@ bool is_supported(int64_t type) {
     case xfs_magic:
     case f2fs_magic:
     case zfs_magic:
-    case overlayfs_magic: return true;
+    case overlayfs: return true;
     default: return false;
   }
 }
@@ -275,6 +274,18 @@ int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns) {
     sleep_until(now + pause < deadline_ns ? now + pause : deadline_ns);
     if (pause < 20 * millisecond) pause *= 2;
   }
+}
+
+int ExclusiveOfdLock::acquire(int fd, off_t byte, int64_t deadline_ns) {
+  const int error = ofd_lock_until(fd, byte, OfdLock::exclusive, deadline_ns);
+  if (error != 0) return error;
+  fd_ = fd;
+  byte_ = byte;
+  return 0;
+}
+
+ExclusiveOfdLock::~ExclusiveOfdLock() {
+  if (fd_ >= 0) ofd_lock(fd_, byte_, OfdLock::none);
 }
 
 }  // namespace shmutex::file

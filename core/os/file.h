@@ -62,6 +62,7 @@ bool may_be_planted(const char* path, const struct stat& status);
 int file_system_type(int fd, int64_t& type);
 int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
 bool is_supported(int64_t type);
+inline constexpr int64_t overlayfs = 0x794C7630;
 
 int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
 int flush(int fd);                                             // to the disk, if there is one
@@ -91,5 +92,20 @@ enum class OfdLock : uint8_t { none, shared, exclusive };
 int ofd_lock(int fd, off_t byte, OfdLock kind);        // -EAGAIN: somebody else has it
 int query_ofd_lock(int fd, off_t byte, OfdLock& out);  // what others have, seen from this description
 int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns);  // polls until then
+
+// An exclusive one for as long as this lives, which must be shorter than the descriptor. It is released in so many words:
+// a child that was forked meanwhile has the open file, too, and would keep the lock.
+class ExclusiveOfdLock {
+ public:
+  ExclusiveOfdLock() = default;
+  ~ExclusiveOfdLock();
+  ExclusiveOfdLock(const ExclusiveOfdLock&) = delete;
+  ExclusiveOfdLock& operator=(const ExclusiveOfdLock&) = delete;
+  int acquire(int fd, off_t byte, int64_t deadline_ns);
+
+ private:
+  int fd_ = -1;
+  off_t byte_ = 0;
+};
 
 }  // namespace shmutex::file

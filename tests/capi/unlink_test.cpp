@@ -1,5 +1,6 @@
 // shmutex_unlink(): when it refuses, whom it tells, and that a name never has two live locks.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "support/calls.h"
 #include "support/kind.h"
+#include "support/killing.h"
 #include "support/lock_page.h"
 #include "support/support.h"
 
@@ -152,6 +154,82 @@ TEST_P(Unlink, InADirectoryThatMayNotBeWrittenLeavesTheLockAsItWas) {
   EXPECT_EQ(nobody.wait(), 0);
   const Handle lock(path_, attributes());
   EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+// A user who may lock, but not remove, and is killed at any point of the attempt: the lock goes on for everybody.
+TEST_P(Unlink, OfAnothersLockInAStickyDirectoryIsRefusedAndAKillOnTheWayChangesNothing) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  ASSERT_EQ(chmod(directory_.path().c_str(), 01777), 0);
+  const Handle lock(path_, attributes(), 0666);
+  const auto become = [](uid_t user) {
+    if (setgid(user) != 0 || setuid(user) != 0) _exit(1);
+  };
+  Child nobody([&] {
+    become(65534);
+    CHILD_REQUIRE(CALL(shmutex_unlink(path_.c_str(), 0)) == EPERM);
+    return 0;
+  });
+  EXPECT_EQ(nobody.wait(), 0);
+  bool killed = true;
+  for (int n = 1; killed; ++n) {
+    killed = support::killed_at_system_call(
+        n, [&] { become(65534); }, [&] { shmutex_unlink(path_.c_str(), 0); });
+    const int result = shmutex_lock(lock);
+    ASSERT_TRUE(result == 0 || result == EOWNERDEAD) << n << ": " << result;
+    if (result == EOWNERDEAD) {
+      EXPECT_EQ(shmutex_consistent(lock), 0);
+    }
+    EXPECT_EQ(shmutex_unlock(lock), 0);
+  }
+  // And the right user, whose removal others may not finish.
+  killed = true;
+  for (int n = 1; killed; ++n) {
+    { const Handle fresh(path_, attributes(), 0666); }
+    killed = support::killed_at_system_call(
+        n, [] {}, [&] { shmutex_unlink(path_.c_str(), 0); });
+    if (!exists()) continue;
+    Child other([&] {
+      become(65534);
+      const Handle its(path_, attributes(), 0666);
+      CHILD_REQUIRE(its.error() == 0);
+      const int result = shmutex_lock(its);
+      CHILD_REQUIRE(result == 0 || result == EOWNERDEAD);
+      return 0;
+    });
+    EXPECT_EQ(other.wait(), 0) << n;
+  }
+}
+
+// The names' lock belongs to the open file, which a child that is forked during a removal has, too.
+TEST_P(Unlink, IsNotHeldUpByChildrenThatWereForkedDuringAnother) {
+  const Handle lock(path_, attributes());
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  Child forks([&] {
+    Shared<std::atomic<int>> phase;
+    std::thread refused([&] {
+      while (*phase == 0) shmutex_unlink(path_.c_str(), 0);
+      *phase = 2;
+    });
+    std::deque<Child> children;
+    for (int i = 0; i < 300; ++i) {
+      children.emplace_back([] {
+        pause();
+        return 0;
+      });
+    }
+    *phase = 1;
+    refused.join();
+    // With the children alive, the byte is free.
+    const int fd = open(path_.c_str(), O_RDWR | O_CLOEXEC);
+    struct flock names {};
+    names.l_type = F_WRLCK;
+    names.l_whence = SEEK_SET;
+    names.l_start = 1;
+    names.l_len = 1;
+    CHILD_REQUIRE(fcntl(fd, F_OFD_GETLK, &names) == 0 && names.l_type == F_UNLCK);
+    return 0;
+  });
+  EXPECT_EQ(forks.wait(), 0);
 }
 
 TEST_P(Unlink, OfTheLockThatWaitersWaitForIsRefused) {
