@@ -12,10 +12,10 @@ namespace {
 
 SharedLine& shared_line(Line& line) { return reinterpret_cast<SharedLine&>(line); }
 
-void make(Line& line) {
-  // Beyond any token of a lock removed from this path.
-  shared_line(line).token = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
-}
+// Beyond any token of a lock that was removed from this path, or of which a crash of the machine lost the last state.
+uint64_t fresh_token() { return static_cast<uint64_t>(clock_ns(CLOCK_REALTIME)); }
+
+void make(Line& line) { shared_line(line).token = fresh_token(); }
 
 void renew(Line& line, bool same_version) {
   const SharedLine old = shared_line(line);
@@ -24,7 +24,8 @@ void renew(Line& line, bool same_version) {
   SharedLine fresh{};
   fresh.word = held ? word::owner_died : 0;
   fresh.state = old.state & (state::poisoned | state::retired);
-  fresh.token = same_version ? old.token : static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
+  fresh.token = fresh_token();
+  if (same_version && old.token > fresh.token) fresh.token = old.token;
   fresh.contended = old.contended;
   fresh.recoveries = old.recoveries;
   fresh.last_dead_tid = owner != 0 ? owner : old.last_dead_tid;

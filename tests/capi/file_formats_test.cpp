@@ -139,7 +139,7 @@ TEST_F(FileFormats, StaleBatonAndHintAreForgotten) {
 TEST_F(FileFormats, StaleFileKeepsAttributesTokenAndStatistics) {
   LockPage page;
   page.header.attributes = SHMUTEX_RECURSIVE;
-  page.line.token = 1'000'000;
+  page.line.token = support::token_beyond_the_clock;
   page.line.contended = 5;
   page.line.recoveries = 6;
   page.line.last_dead_tid = 7;
@@ -149,7 +149,7 @@ TEST_F(FileFormats, StaleFileKeepsAttributesTokenAndStatistics) {
   ASSERT_EQ(lock.error(), 0);
   EXPECT_EQ(shmutex_lock(lock), 0);
   const shmutex_info_t info = info_of(lock);
-  EXPECT_EQ(info.token, 1'000'001u);
+  EXPECT_EQ(info.token, support::token_beyond_the_clock + 1);
   EXPECT_EQ(info.contended, 5u);
   EXPECT_EQ(info.recoveries, 6u);
   EXPECT_EQ(info.last_dead_tid, 7);
@@ -205,11 +205,11 @@ TEST_F(FileFormats, InterruptedResetIsFinished) {
   for (const bool header_written : {false, true}) {
     LockPage page;
     page.line.word = shmutex::word::owner_died;
-    page.line.token = 5555;
+    page.line.token = support::token_beyond_the_clock;
     if (!header_written) page.of_another_boot();
     page.header.validity = shmutex::validity::resetting;
     EXPECT_EQ(first_lock_after_takeover(page), EOWNERDEAD);
-    EXPECT_EQ(support::inspect(path_).token, 5557u);
+    EXPECT_EQ(support::inspect(path_).token, support::token_beyond_the_clock + 2);
   }
 }
 
@@ -270,6 +270,25 @@ TEST_F(FileFormats, TokensNeverGoBackOverRemovalAndReset) {
       ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
     } else
       LockPage(path_).of_another_boot().write(path_);
+  }
+}
+
+// The page is not flushed: after a power loss, a file on a disk holds an old state of it.
+TEST_F(FileFormats, TokensGoOnFromTheClockWhereTheDiskHasAnOldState) {
+  for (const auto make_stale : {&LockPage::of_another_boot, &LockPage::of_another_pid_namespace}) {
+    uint64_t before = 0;
+    {
+      const Handle lock(path_);
+      ASSERT_EQ(shmutex_lock(lock), 0);
+      before = shmutex_token(lock);
+    }
+    LockPage page(path_);
+    page.line.token = before - 1'000'000;
+    (page.*make_stale)().write(path_);
+    const Handle lock(path_);
+    ASSERT_EQ(lock.error(), 0);
+    ASSERT_EQ(shmutex_lock(lock), 0);
+    EXPECT_GT(shmutex_token(lock), before);
   }
 }
 

@@ -81,14 +81,14 @@ TEST_F(KilledInFiles, TakerOverOfAFileThatSomebodyWasInside) {
     SCOPED_TRACE("made with a page size of " + std::to_string(page_size));
     LockPage page;
     page.line.word = 12345;
-    page.line.token = 1000;
+    page.line.token = support::token_beyond_the_clock;
     page.with_page_size(page_size).of_another_boot();
     at_each_system_call([&] { page.write(path_); }, [] {}, [&] { open_and_leave(); },
                         [&] {
                           const Handle lock(path_);
                           ASSERT_EQ(lock.error(), 0) << shmutex_error_detail();
                           EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
-                          EXPECT_EQ(shmutex_token(lock), 1001u);
+                          EXPECT_EQ(shmutex_token(lock), support::token_beyond_the_clock + 1);
                         });
   }
 }

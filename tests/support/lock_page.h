@@ -29,6 +29,9 @@ struct LockPage {
   void write(const std::string& path) const;  // over an existing file, or as a new one
 };
 
+// A token that the clock will not reach before the year 2096: a take-over leaves it as it is.
+inline constexpr uint64_t token_beyond_the_clock = 4'000'000'000'000'000'000;
+
 // A TID that no thread has.
 uint32_t dead_tid();
 
