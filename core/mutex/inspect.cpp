@@ -5,6 +5,7 @@
 #include "base/atomics.h"
 #include "error/failure.h"
 #include "mutex/kind.h"
+#include "object/mapping.h"
 #include "object/refusal.h"
 #include "os/file.h"
 #include "os/robust_word.h"
@@ -58,6 +59,7 @@ int record_failure(int error, const char* path) {
 }  // namespace
 
 Inspection inspect(const Lock& lock) {
+  ensure_users_lock(const_cast<Lock&>(lock));  // a chance to notice; what cannot be helped, the next wait says
   Inspection out = inspect_line(lock.shared, attributes(lock), true);
   compare_tid_scopes(out, tid_scope_of(header_of(lock)));
   out.links = 1;

@@ -7,6 +7,7 @@
 #include "error/failure.h"
 #include "mutex/fair.h"
 #include "mutex/plain.h"
+#include "object/mapping.h"
 
 namespace shmutex {
 namespace {
@@ -57,6 +58,7 @@ int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
   if (self.held >= count_from && robust::length(*self.head) >= max_held) {
     return fail(ENOLCK, Reason::too_many_held, path_of(lock), max_held);
   }
+  if (const int error = ensure_users_lock(lock); error != 0) return error;
   const Deadline deadline = Deadline::after(mode == WaitMode::try_once ? 0 : timeout_ns);
   const int result = is_fair(lock) ? fair::acquire(lock, deadline, mode) : plain::acquire(lock, deadline, mode);
   return result == acquired || result == EOWNERDEAD ? refuse_if_dead(lock, result) : result;

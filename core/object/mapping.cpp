@@ -1,11 +1,16 @@
 #include "object/mapping.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "base/annotate.h"
+#include "error/failure.h"
 #include "object/kind.h"
+#include "object/take_over.h"
 #include "os/thread.h"
+#include "process/process.h"
 #include "process/process_lock.h"
 
 namespace shmutex {
@@ -43,7 +48,44 @@ void remember(int64_t type, MappingKeepsLock keeps) {
   }
 }
 
+// The position of a descriptor that is kept; known to no other open file.
+off_t mark_of(const Object& object) {
+  constexpr off_t beyond_any_use = off_t{1} << 32;
+  return beyond_any_use | static_cast<off_t>(reinterpret_cast<uintptr_t>(control_of(object).base) >> 12 & 0x7fff'ffff);
+}
+
+bool owns_kept_descriptor(const Object& object) {
+  const FileControl& control = control_of(object);
+  return file::is_marked(control.kept_descriptor, mark_of(object), control.device, control.inode);
+}
+
 size_t mapping_size(const Kind& kind) { return 2 * file_size_of(kind); }
+
+// The file is mapped through `fd`. Closes it and returns -1 where the mapping keeps the users' lock; else a descriptor to
+// keep.
+int descriptor_to_keep(Descriptor& fd, const char* path, int64_t file_system) {
+  const MappingKeepsLock known = mapping_keeps_lock(file_system);
+  if (known == MappingKeepsLock::no) return fd.release();
+  if (known == MappingKeepsLock::yes) {
+    fd.reset();
+    return -1;
+  }
+  const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().thread_uid & 0x7fff'ffff'ffff);
+  Descriptor second;
+  struct stat a {};
+  struct stat b {};
+  OfdLock seen = OfdLock::none;
+  if (file::open_existing(path, true, second) != 0 || file::status(fd.get(), a) != 0 ||
+      file::status(second.get(), b) != 0 || !file::is_same(a, b) ||
+      file::ofd_lock(second.get(), 0, OfdLock::shared) != 0 ||
+      file::ofd_lock(fd.get(), scratch, OfdLock::shared) != 0) {
+    return fd.release();
+  }
+  fd.reset();
+  const bool kept = file::query_ofd_lock(second.get(), scratch, seen) == 0 && seen == OfdLock::shared;
+  remember(file_system, kept ? MappingKeepsLock::yes : MappingKeepsLock::no);
+  return kept ? -1 : second.release();
+}
 
 }  // namespace
 
@@ -76,32 +118,52 @@ Object* map_file(int fd, const Kind& kind) {
 
 void unmap(Object& object) {
   const FileControl& control = control_of(object);
-  const Descriptor kept(control.kept_descriptor);
+  const bool keeps = control.kept_descriptor >= 0 && owns_kept_descriptor(object);
+  const Descriptor kept(keeps ? control.kept_descriptor : -1);
   munmap(control.base, mapping_size(*control.kind));
 }
 
-int descriptor_to_keep(Descriptor& fd, const char* path, int64_t file_system) {
-  const MappingKeepsLock known = mapping_keeps_lock(file_system);
-  if (known == MappingKeepsLock::no) return fd.release();
-  if (known == MappingKeepsLock::yes) {
-    fd.reset();
-    return -1;
+// Overlayfs maps the file below and needs no try, which a child that is forked meanwhile could mislead.
+void keep_users_lock(Object& object, Descriptor& fd, const char* path, int64_t file_system) {
+  int& kept = control_of(object).kept_descriptor;
+  kept = file_system == file::overlayfs ? fd.release() : descriptor_to_keep(fd, path, file_system);
+  if (kept >= 0) file::mark(kept, mark_of(object));
+}
+
+bool has_users_lock(const Object& object) {
+  return likely(control_of(object).kept_descriptor < 0) || owns_kept_descriptor(object);
+}
+
+int take_users_lock_again(Object& object, Descriptor& fd) {
+  FileControl& control = control_of(object);
+  struct stat found {};
+  int error = file::status(fd.get(), found);
+  if (error == 0 && (found.st_dev != control.device || found.st_ino != control.inode)) error = -ENOENT;
+  if (error == 0) error = file::ofd_lock(fd.get(), users_byte, OfdLock::shared);
+  if (error != 0) return fail(EBADF, Reason::users_lock_lost, control.path, static_cast<uint64_t>(-error));
+  const Header header = header_of(object);
+  TidScope made_in{};
+  memcpy(made_in.boot_id, header.boot_id, sizeof made_in.boot_id);
+  made_in.pid_namespace = header.pid_namespace;
+  if (header.validity != validity::valid || !same_tid_scope(made_in, our_tid_scope())) {
+    file::ofd_lock(fd.get(), users_byte, OfdLock::none);
+    return fail(EXDEV, Reason::taken_over_meanwhile, control.path);
   }
-  const off_t scratch = scratch_bytes + static_cast<off_t>(this_thread().thread_uid & 0x7fff'ffff'ffff);
-  Descriptor second;
-  struct stat a {};
-  struct stat b {};
-  OfdLock seen = OfdLock::none;
-  if (file::open_existing(path, true, second) != 0 || file::status(fd.get(), a) != 0 ||
-      file::status(second.get(), b) != 0 || !file::is_same(a, b) ||
-      file::ofd_lock(second.get(), 0, OfdLock::shared) != 0 ||
-      file::ofd_lock(fd.get(), scratch, OfdLock::shared) != 0) {
-    return fd.release();
+  const ProcessLock guard;
+  if (owns_kept_descriptor(object)) return 0;  // another thread was faster
+  control.kept_descriptor = fd.release();
+  file::mark(control.kept_descriptor, mark_of(object));
+  return 0;
+}
+
+int ensure_users_lock(Object& object) {
+  if (is_in_memory(object) || has_users_lock(object)) return 0;
+  const char* const path = control_of(object).path;
+  Descriptor fd;
+  if (const int error = file::open_existing(path, true, fd); error != 0) {
+    return fail(EBADF, Reason::users_lock_lost, path, static_cast<uint64_t>(-error));
   }
-  fd.reset();
-  const bool kept = file::query_ofd_lock(second.get(), scratch, seen) == 0 && seen == OfdLock::shared;
-  remember(file_system, kept ? MappingKeepsLock::yes : MappingKeepsLock::no);
-  return kept ? -1 : second.release();
+  return take_users_lock_again(object, fd);
 }
 
 }  // namespace shmutex

@@ -71,21 +71,27 @@ bool is_retired(const Object& object) {
 }
 
 // Maps a file that nobody in this process has open yet.
-int attach_new(Object*& out, Descriptor& fd, const char* path, const Kind& kind, const struct stat& status,
-               int64_t file_system) {
+Attempt attach_new(Object*& out, Descriptor& fd, const char* path, const Kind& kind, struct stat& status,
+                   int64_t file_system) {
   Header header{};
   if (const int error = admit(fd.get(), path, kind, header); error != 0) return error;
-  Object* const object = map_file(fd.get(), kind);
-  if (object == nullptr) return fail(ENOMEM, Reason::out_of_memory, path);
+  Object* const object =
+      file::status(fd.get(), status) == 0 && status.st_nlink != 0 ? map_file(fd.get(), kind) : nullptr;
+  if (object == nullptr) {
+    // In so many words: a child that was forked meanwhile has the open file, too.
+    file::ofd_lock(fd.get(), users_byte, file::OfdLock::none);
+    if (status.st_nlink == 0) return Attempt::in_vain();  // removed by rm, or a cleaner, since it was opened
+    return fail(ENOMEM, Reason::out_of_memory, path);
+  }
   set_attributes(*object, header.attributes);
   FileControl& control = control_of(*object);
   control.device = status.st_dev;
   control.inode = status.st_ino;
   control.pid_namespace = our_tid_scope().pid_namespace;
   absolute_path(path, control.path, sizeof control.path);
-  control.kept_descriptor = descriptor_to_keep(fd, path, file_system);
+  keep_users_lock(*object, fd, path, file_system);
   out = object;
-  return 0;
+  return Attempt(0);
 }
 
 // Whether the request may have a handle of the object. In vain: it is retired.
@@ -125,9 +131,17 @@ Attempt attach(Object*& out, Descriptor& fd, const char* path, const OpenRequest
   Object* object = reference(nullptr, status, request, path, result);
   if (object == nullptr) {
     Object* fresh = nullptr;
-    if (const int error = attach_new(fresh, fd, path, request.kind, status, file_system); error != 0) return error;
+    const Attempt attempt = attach_new(fresh, fd, path, request.kind, status, file_system);
+    if (!attempt.succeeded()) return attempt;
     object = reference(fresh, status, request, path, result);
     if (object != fresh) unmap(*fresh);  // refused, or another thread was faster
+  }
+  if (result.succeeded() && fd.get() >= 0 && !has_users_lock(*object)) {
+    // Opened before, and the program has closed what was kept. Counted already, so it is not unmapped meanwhile.
+    if (const int error = take_users_lock_again(*object, fd); error != 0) {
+      close_object(*object, request.kind);
+      return error;
+    }
   }
   if (result.succeeded()) out = object;
   if (!result.was_in_vain()) return result;

@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <deque>
+#include <thread>
 
 #include "hostile/footprint.h"
 #include "support/calls.h"
@@ -245,6 +249,159 @@ TEST_F(Overlay, ManyOpensAndClosesLeakNoDescriptor) {
     for (int i = 0; i < 1000; ++i) CHILD_REQUIRE(Handle(path).error() == 0);
     CHILD_REQUIRE(support::open_descriptors() == descriptors);
     CHILD_REQUIRE(support::mappings() == mappings);
+    return 0;
+  });
+}
+
+// As daemons do when they begin.
+void close_all_descriptors(int first = 0) {
+  for (int fd = first; fd < 1024; ++fd) close(fd);
+}
+
+// How the users' byte is locked, asked by a process that is not the library.
+int users_lock(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  struct flock probe {};
+  probe.l_type = F_WRLCK;
+  probe.l_whence = SEEK_SET;
+  probe.l_len = 1;
+  const int result = fcntl(fd, F_OFD_GETLK, &probe);
+  close(fd);
+  return result == 0 ? probe.l_type : -1;
+}
+
+TEST_F(Overlay, DescriptorsThatAreKeptAreNoStandardStreams) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    for (int fd = 0; fd < 3; ++fd) close(fd);
+    std::deque<Handle> locks;
+    for (int i = 0; i < 5; ++i) locks.emplace_back(mount_ + "/" + std::to_string(i));
+    for (int fd = 0; fd < 3; ++fd) CHILD_REQUIRE(fcntl(fd, F_GETFD) == -1);
+    for (const Handle& lock : locks) CHILD_REQUIRE(shmutex_lock(lock) == 0);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, DescriptorsThatAreKeptAreClosedByExec) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const Handle lock(mount_ + "/lock");
+    for (int fd = 3; fd < 100; ++fd) {
+      const int flags = fcntl(fd, F_GETFD);
+      struct stat status {};
+      if (flags < 0 || fstat(fd, &status) != 0 || status.st_ino != support::inode_of(mount_ + "/lock")) continue;
+      CHILD_REQUIRE((flags & FD_CLOEXEC) != 0);
+      return 0;
+    }
+    return 1;
+  });
+}
+
+TEST_F(Overlay, ProgramThatClosesEveryDescriptorLosesNeitherItsFilesNorTheLock) {
+  for (const bool close_in_a_child : {false, true}) {
+    in_mount_namespace([&] {
+      if (!close_in_a_child) CHILD_REQUIRE(mount_overlay());
+      if (close_in_a_child) {
+        CHILD_REQUIRE(support::mount_new(
+            "overlay", mount_,
+            ("lowerdir=" + base_ + "/lower,upperdir=" + base_ + "/upper,workdir=" + base_ + "/work").c_str()));
+      }
+      const std::string path = mount_ + "/lock";
+      Handle lock(path);
+      if (close_in_a_child) {
+        const pid_t parent = getpid();
+        const pid_t daemon = fork();
+        if (daemon != 0) _exit(support::wait_for(daemon));
+        CHILD_REQUIRE(getpid() != parent);
+      }
+      close_all_descriptors();
+      int files[8];
+      for (int i = 0; i < 8; ++i) {
+        // Of the lock's own file, too: it is not ours all the same.
+        const std::string name = i % 2 == 0 ? path : mount_ + "/file" + std::to_string(i);
+        files[i] = open(name.c_str(), O_CREAT | O_RDWR, 0600);
+      }
+      CHILD_REQUIRE(shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
+      lock.close();
+      for (const int fd : files) CHILD_REQUIRE(fcntl(fd, F_GETFD) >= 0);
+      CHILD_REQUIRE(write(files[1], "x", 1) == 1);
+      return 0;
+    });
+  }
+}
+
+TEST_F(Overlay, UsersLockIsTakenAgainWhenItsDescriptorHasGone) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    const Handle lock(path);
+    const Handle other(mount_ + "/other");
+    const auto wait_for_it = [&] {
+      CHILD_REQUIRE(shmutex_lock(lock) == 0);
+      std::thread([&] { shmutex_timedlock(lock, 1); }).join();
+      return shmutex_unlock(lock);
+    };
+    const std::function<int()> ways[] = {
+        wait_for_it,
+        [&] { return Handle(path).error(); },
+        [&] { return support::info_of(lock).state == SHMUTEX_STATE_FREE ? 0 : 1; },
+    };
+    for (const auto& notice : ways) {
+      close_all_descriptors();
+      CHILD_REQUIRE(users_lock(path) == F_UNLCK);
+      CHILD_REQUIRE(notice() == 0);
+      CHILD_REQUIRE(users_lock(path) == F_RDLCK);
+    }
+    return 0;
+  });
+}
+
+TEST_F(Overlay, UsersLockThatCannotBeTakenAgainIsNotLostInSilence) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    const Handle lock(path);
+    CHILD_REQUIRE(shmutex_lock(lock) == 0);
+    close_all_descriptors();
+    CHILD_REQUIRE(rename(path.c_str(), (mount_ + "/elsewhere").c_str()) == 0);
+    int result = 0;
+    std::string detail;
+    std::thread([&] {
+      result = shmutex_timedlock(lock, 1);
+      detail = shmutex_error_detail();
+    }).join();
+    CHILD_REQUIRE(result == EBADF);
+    CHILD_REQUIRE(detail.find("closed the descriptor") != std::string::npos);
+    CHILD_REQUIRE(shmutex_unlock(lock) == 0);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, LockThatOthersTookOverMeanwhileIsRefused) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    const Handle lock(path);
+    close_all_descriptors(3);
+    support::OtherBoot other(directory_.path(), path);
+    CHILD_REQUIRE(other.go_and_see() == 0);
+    CHILD_REQUIRE(shmutex_timedlock(lock, 1) == EXDEV);
+    CHILD_REQUIRE(Handle(path).error() == EXDEV);
+    return 0;
+  });
+}
+
+TEST_F(Overlay, TooManyDescriptorsSayWhy) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const rlimit limit{40, 40};
+    CHILD_REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    std::deque<Handle> locks;
+    do {
+      locks.emplace_back(mount_ + "/" + std::to_string(locks.size()));
+    } while (locks.back().error() == 0);
+    CHILD_REQUIRE(locks.back().error() == EMFILE);
+    CHILD_REQUIRE(std::string(shmutex_error_detail()).find("each open lock keeps one") != std::string::npos);
     return 0;
   });
 }

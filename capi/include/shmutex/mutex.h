@@ -104,6 +104,8 @@ int shmutex_close(shmutex_t *m);
  *   EIDRM            shmutex_unlink() or shmutex_destroy() removed it; close the handle and open the lock again
  *   ENOLCK           the thread holds 1024 locks, as many as the kernel would clean up after it
  *   EXDEV            the process was forked into another PID namespace after it opened the lock
+ *   EBADF, EXDEV     overlayfs: the process closed the descriptor that the library keeps there, and could not open it
+ *                    again, or processes of another PID namespace took the file over meanwhile
  *   ENOSYS, EFAULT, ENOMEM, …   the kernel or a sandbox refused the futex system call
  */
 int shmutex_lock(shmutex_t *m);
@@ -113,7 +115,7 @@ int shmutex_lock(shmutex_t *m);
  * Returns
  *   0, EOWNERDEAD    held, as shmutex_lock()
  *   EBUSY            it is held; by the caller itself, too, unless the lock is recursive
- *   EAGAIN, ENOTRECOVERABLE, EIDRM, ENOLCK, EXDEV, ENOSYS   as shmutex_lock()
+ *   EAGAIN, ENOTRECOVERABLE, EIDRM, ENOLCK, EXDEV, EBADF, ENOSYS   as shmutex_lock()
  */
 int shmutex_trylock(shmutex_t *m);
 
@@ -212,8 +214,9 @@ int shmutex_destroy(void *mem, size_t len);
 int shmutex_is_owned(const shmutex_t *m);
 
 /* The fencing token of the latest acquisition; 0 for NULL. Every acquisition, recursive ones aside, adds one; the numbers
- * of one path never go back, not even after a reboot or shmutex_unlink() (as long as the clock was not set back then).
- * A resource that remembers the highest token it has seen can reject the late write of an owner that was presumed dead. */
+ * of one path never go back, not even after a reboot, a power loss or shmutex_unlink() (as long as the clock was not set
+ * back then). A resource that remembers the highest token it has seen can reject the late write of an owner that was
+ * presumed dead. */
 uint64_t shmutex_token(const shmutex_t *m);
 
 /* States of a lock, in order of precedence from the last to the first. */
