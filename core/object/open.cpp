@@ -127,6 +127,7 @@ Attempt attach(Object*& out, Descriptor& fd, const char* path, const OpenRequest
   struct stat status {};
   int64_t file_system = 0;
   if (const int error = check_file(fd.get(), path, status, file_system); error != 0) return error;
+  file::touch(fd.get());  // for age-based cleaners; a lock that cannot be touched works as well
   Attempt result = 0;
   Object* object = reference(nullptr, status, request, path, result);
   if (object == nullptr) {
@@ -177,6 +178,12 @@ Attempt open_or_create(Object*& out, const char* path, const OpenRequest& reques
   }
   if (error > 0) return error;
   if (error < 0) return fail_by_kernel(error, path);
+  if (request.creation == Creation::if_missing) {
+    struct stat status {};
+    if (file::status(fd.get(), status) == 0 && file::may_be_planted(path, status)) {
+      return fail(EACCES, Reason::planted, path, status.st_uid);
+    }
+  }
   if (request.creation != Creation::always) return attach(out, fd, path, request);
   // A retired file under the name does not count as one.
   Object* existing = nullptr;

@@ -43,7 +43,8 @@ enum {
  *   flags  attributes (SHMUTEX_RECURSIVE, SHMUTEX_FAIR), SHMUTEX_MUST_EXIST or SHMUTEX_MUST_CREATE (not both),
  *          SHMUTEX_ANY_ATTR; 0 opens or creates a plain lock.
  *   mode   permission bits of a new file, whatever the umask says; 0 means 0600. Permissions are the boundary: a user
- *          with permission to write to the file can lock it, and can break it.
+ *          with permission to write to the file can lock it, and can break it. One with permission to read only can
+ *          hold up its removal and its take-over.
  *
  * A file left by an earlier boot, or by a PID namespace whose processes are all gone, is taken over in place; if
  * it was held then, the first acquisition returns EOWNERDEAD. A process may open one file many times, under
@@ -62,7 +63,9 @@ enum {
  *   ENOTSUP          a file system on which other machines might open the file, or that cannot hold a lock (network,
  *                    FUSE, btrfs, ramfs, hugetlbfs and unknown ones)
  *   ENOSYS           this kernel, emulator or sandbox has no robust futexes; or /proc is not readable
- *   EACCES, EPERM, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, ENAMETOOLONG, EROFS, …   from the kernel
+ *   EACCES           from the kernel; or without SHMUTEX_MUST_EXIST: the file is another user's, in a sticky directory
+ *                    that others may write to (fs.protected_regular, proc_sys_fs(5))
+ *   EPERM, ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, ENAMETOOLONG, EROFS, …   from the kernel
  */
 int shmutex_open(shmutex_t **out, const char *path, unsigned flags, unsigned mode);
 
