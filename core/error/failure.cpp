@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error/sentence.h"
+#include "os/file.h"
 
 namespace shmutex {
 namespace {
@@ -16,6 +17,8 @@ struct Record {
   int code;
   uint64_t a;
   uint64_t b;
+  uint64_t device;  // of the lock's file, and its inode; 0: not remembered
+  uint64_t inode;
   char path[600];
   char fact[1000];
   char text[1200];
@@ -70,6 +73,14 @@ Record* own_record() {
   return record;
 }
 
+// A cleaner, a logout or rm(1) has removed the file of a lock in use, or another one has its name.
+bool lost_its_name(const Record& r) {
+  if (r.inode == 0 || r.path[0] != '/' || strlen(r.path) + 1 == sizeof r.path) return false;
+  struct stat found {};
+  const int error = file::status_of_name(r.path, found);
+  return error == -ENOENT || (error == 0 && (found.st_dev != r.device || found.st_ino != r.inode));
+}
+
 }  // namespace
 
 int fail(int code, Reason reason, const char* path, uint64_t a, uint64_t b) {
@@ -79,6 +90,7 @@ int fail(int code, Reason reason, const char* path, uint64_t a, uint64_t b) {
   r->code = code;
   r->a = a;
   r->b = b;
+  r->inode = 0;
   size_t length = 0;
   if (path != nullptr) {
     length = strnlen(path, sizeof r->path - 1);
@@ -88,12 +100,24 @@ int fail(int code, Reason reason, const char* path, uint64_t a, uint64_t b) {
   return code;
 }
 
+void remember_file(uint64_t device, uint64_t inode) {
+  if (record == nullptr) return;
+  record->device = device;
+  record->inode = inode;
+}
+
 const char* failure_reason() { return record == nullptr ? "" : text_of(record->reason).name; }
 
 const char* failure_fact() {
   Record* const r = record;
   if (r == nullptr) return "";
   make_sentence(r->fact, sizeof r->fact, text_of(r->reason).fact, {r->path, r->a, r->b});
+  const size_t length = strlen(r->fact);
+  if (lost_its_name(*r)) {
+    snprintf(r->fact + length, sizeof r->fact - length,
+             " The path no longer leads to this lock: its file was removed or replaced, and others may be using "
+             "another one.");
+  }
   return r->fact;
 }
 

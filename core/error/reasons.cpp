@@ -28,6 +28,8 @@ Reason reason_of_kernel(int error) {
     case EDQUOT: return Reason::no_space;
     case EMFILE:
     case ENFILE: return Reason::no_descriptors;
+    case EFBIG: return Reason::file_too_large;
+    case EBUSY: return Reason::mount_point;
     case EROFS: return Reason::read_only;
     case ENAMETOOLONG: return Reason::name_too_long;
     case ENOSYS: return Reason::no_system_call;

@@ -68,7 +68,7 @@ Inspection inspect(const Lock& lock) {
     struct stat status {};
     const bool leads_here = file::status_of_name(control.path, status) == 0 && status.st_dev == control.device &&
                             status.st_ino == control.inode;
-    if (control.path[0] != '\0') out.links = leads_here ? status.st_nlink : 0;
+    if (control.path[0] == '/') out.links = leads_here ? status.st_nlink : 0;
   }
   return out;
 }

@@ -163,12 +163,17 @@ int make_file_header(int fd, Identity identity, Header& out) {
   return 0;
 }
 
+int fail_by_file_system(const char* path, int64_t type) {
+  const Reason reason = type == file::btrfs ? Reason::btrfs : type == file::ramfs ? Reason::ramfs : Reason::file_system;
+  return fail(ENOTSUP, reason, path, static_cast<uint64_t>(type));
+}
+
 int create_file(const char* path, const Kind& kind, uint32_t attributes, unsigned mode, Descriptor& out) {
   const Content content{kind, attributes, mode};
   int64_t file_system = 0;
   int error = file::file_system_type_beside(path, file_system);
   if (error == 0 && !file::is_supported(file_system)) {
-    return fail(ENOTSUP, Reason::file_system, path, static_cast<uint64_t>(file_system));
+    return fail_by_file_system(path, file_system);
   }
   if (error == 0) error = create_unnamed(path, content, out);
   if (error == -EOPNOTSUPP) error = create_by_temporary_name(path, content, out);

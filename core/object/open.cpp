@@ -61,7 +61,7 @@ int check_file(int fd, const char* path, struct stat& status, int64_t& file_syst
   if (!S_ISREG(status.st_mode)) return fail(EINVAL, Reason::not_regular, path);
   if (const int error = file::file_system_type(fd, file_system); error != 0) return fail_by_kernel(error, path);
   if (!file::is_supported(file_system)) {
-    return fail(ENOTSUP, Reason::file_system, path, static_cast<uint64_t>(file_system));
+    return fail_by_file_system(path, file_system);
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 #include "object/take_over.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "error/failure.h"
 #include "object/create.h"
@@ -75,6 +76,11 @@ int read_header(int fd, const Kind& kind, FoundHeader& out) {
   return 0;
 }
 
+int fail_other_scope(const Header& header, const char* path) {
+  const bool same_boot = memcmp(header.boot_id, our_tid_scope().boot_id, sizeof header.boot_id) == 0;
+  return fail(EXDEV, same_boot ? Reason::other_namespace_alive : Reason::other_boot_alive, path);
+}
+
 }  // namespace
 
 int admit(int fd, const char* path, const Kind& kind, Header& header) {
@@ -114,7 +120,7 @@ int admit(int fd, const char* path, const Kind& kind, Header& header) {
     const int64_t now = now_ns();
     if (!usable && file::query_ofd_lock(fd, users_byte, others) == 0 && others == OfdLock::shared) {
       if (foreign_since == 0) foreign_since = now;
-      if (now - foreign_since > foreign_timeout) return fail(EXDEV, Reason::other_scope_alive, path);
+      if (now - foreign_since > foreign_timeout) return fail_other_scope(found.header, path);
     } else {
       foreign_since = 0;
       if (now - start > takeover_timeout) return fail(EBUSY, Reason::takeover_stuck, path);

@@ -63,6 +63,8 @@ int file_system_type(int fd, int64_t& type);
 int file_system_type_beside(const char* path, int64_t& type);  // of the directory that path is in
 bool is_supported(int64_t type);
 inline constexpr int64_t overlayfs = 0x794C7630;
+inline constexpr int64_t btrfs = 0x9123683E;
+inline constexpr int64_t ramfs = 0x858458f6;
 
 int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
 int flush(int fd);                                             // to the disk, if there is one

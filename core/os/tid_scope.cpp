@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "os/file.h"
 #include "os/syscall.h"
@@ -46,6 +48,11 @@ int read_pid_namespace(TidScope& tid_scope) {
   if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/thread-self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
   tid_scope.pid_namespace = status.st_ino;
   return 0;
+}
+
+bool proc_is_mounted() {
+  struct statfs found {};
+  return raw_syscall(SYS_statfs, as_arg("/proc"), as_arg(&found)) == 0 && found.f_type == PROC_SUPER_MAGIC;
 }
 
 }  // namespace shmutex

@@ -25,4 +25,7 @@ inline bool same_tid_scope(const TidScope& a, const TidScope& b) {
 int read_tid_scope(TidScope& tid_scope);
 int read_pid_namespace(TidScope& tid_scope);  // that field only
 
+// Whether /proc is what it should be, and only parts of it are missing or forbidden.
+bool proc_is_mounted();
+
 }  // namespace shmutex

@@ -37,7 +37,8 @@ int learn_tid_scope() {
   TidScope found{};
   const bool forked = tid_scope_generation != 0;
   if (const int error = forked ? look_again(found, tid_scope_pid) : read_tid_scope(found); error != 0) {
-    return error == ENOSYS ? fail(error, Reason::no_proc) : fail_by_kernel(-error, nullptr);
+    if (error != ENOSYS) return fail_by_kernel(-error, nullptr);
+    return fail(error, proc_is_mounted() ? Reason::proc_hidden : Reason::no_proc);
   }
   if (forked && !same_tid_scope(found, tid_scope) && registry::any_open()) migrated = true;
   tid_scope = found;

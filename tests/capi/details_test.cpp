@@ -1,9 +1,13 @@
 // shmutex_error_detail() after each kind of failure: which file, what was found, what to do.
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <deque>
+#include <thread>
 
 #include "support/calls.h"
 #include "support/lock_page.h"
@@ -78,12 +82,135 @@ TEST_F(Details, OfAFileSystemThatElsewhereMayShare) {
   EXPECT_TRUE(detail_has({"/proc/self/comm", "/dev/shm"}));
 }
 
+TEST_F(Details, OfALocalFileSystemThatDoesNotDo) {
+  SKIP_WITHOUT_NAMESPACES();
+  support::Child child([&] {
+    CHILD_REQUIRE(support::enter_mount_namespace() && support::mount_new("ramfs", directory_.path()));
+    CHILD_REQUIRE(Handle(path_).error() == ENOTSUP);
+    CHILD_REQUIRE(detail_has({path_, "ramfs", "/dev/shm"}));
+    CHILD_REQUIRE(!detail_has({"elsewhere"}));
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(Details, OfAnotherPidNamespacesUsers) {
+  SKIP_WITHOUT_NAMESPACES();
+  support::Shared<support::Flag> opened;
+  support::Child user([&] {
+    const Handle lock(path_);
+    opened->raise();
+    for (;;) pause();
+    return lock.error();
+  });
+  opened->wait();
+  support::Child other([&] {
+    CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+    return support::wait_for(support::fork_running([&] {
+      CHILD_REQUIRE(Handle(path_).error() == EXDEV);
+      CHILD_REQUIRE(detail_has({path_, "PID namespace", "in one PID namespace"}));
+      CHILD_REQUIRE(!detail_has({"boot"}));
+      return 0;
+    }));
+  });
+  EXPECT_EQ(other.wait(), 0);
+}
+
+TEST_F(Details, OfLimitsOfTheProcess) {
+  { const Handle warm(directory_ / "warm"); }
+  support::Child file_size([&] {
+    const rlimit none{0, 0};
+    CHILD_REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    CHILD_REQUIRE(Handle(path_).error() == EFBIG);
+    CHILD_REQUIRE(detail_has({path_, "RLIMIT_FSIZE"}));
+    return 0;
+  });
+  EXPECT_EQ(file_size.wait(), 0);
+  support::Child locked_memory([&] {
+    const Handle first(directory_ / "warm");
+    const rlimit little{4096, 4096};
+    CHILD_REQUIRE(chmod(directory_.path().c_str(), 0777) == 0 && setrlimit(RLIMIT_MEMLOCK, &little) == 0);
+    CHILD_REQUIRE(geteuid() != 0 || setuid(65534) == 0);
+    CHILD_REQUIRE(mlockall(MCL_FUTURE) == 0);
+    CHILD_REQUIRE(Handle(path_).error() == ENOMEM);
+    CHILD_REQUIRE(detail_has({path_, "RLIMIT_MEMLOCK"}));
+    return 0;
+  });
+  EXPECT_EQ(locked_memory.wait(), 0);
+}
+
+TEST_F(Details, OfAMountPoint) {
+  SKIP_WITHOUT_NAMESPACES();
+  { const Handle lock(path_); }
+  support::Child child([&] {
+    CHILD_REQUIRE(support::enter_mount_namespace() && support::mount_over(path_, path_));
+    const Handle lock(path_);
+    CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == EBUSY);
+    CHILD_REQUIRE(detail_has({path_, "mounted over it"}));
+    CHILD_REQUIRE(shmutex_lock(lock) == 0);
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
+// What the path leads to is looked at when the sentence is asked for.
+TEST_F(Details, OfALockWhoseFileWasRemovedOrReplacedInUse) {
+  const auto wait_for = [&](const Handle& lock) {
+    std::thread([&] {
+      EXPECT_EQ(shmutex_timedlock(lock, 1), ETIMEDOUT);
+      EXPECT_FALSE(detail_has({"no longer leads"}));
+      EXPECT_EQ(rename(path_.c_str(), (directory_ / "elsewhere").c_str()), 0);
+      for (const bool replaced : {false, true}) {
+        Handle other;
+        if (replaced) {
+          EXPECT_EQ(other.open(path_), 0);
+        }
+        EXPECT_EQ(shmutex_timedlock(lock, 1), ETIMEDOUT);
+        EXPECT_TRUE(detail_has({path_, "no longer leads to this lock", "removed or replaced"}));
+        EXPECT_EQ(shmutex_trylock(lock), EBUSY);
+        EXPECT_TRUE(detail_has({path_, "no longer leads to this lock"}));
+        EXPECT_EQ(shmutex_acquire(lock, 2 * support::second, SHMUTEX_INTERRUPTIBLE), EINTR);
+        EXPECT_TRUE(detail_has({path_, "no longer leads to this lock"}));
+        EXPECT_EQ(shmutex_trylock(nullptr), EINVAL);
+        EXPECT_FALSE(detail_has({"no longer leads"}));
+      }
+    }).join();
+  };
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  wait_for(lock);
+  EXPECT_EQ(support::info_of(lock).links, 0u);
+}
+
+// A relative path, where the absolute one is longer than the kernel says.
+TEST_F(Details, OfAWorkingDirectoryDeeperThanThereArePaths) {
+  support::Child child([&] {
+    CHILD_REQUIRE(chdir(directory_.path().c_str()) == 0);
+    const std::string name(250, 'd');
+    for (int i = 0; i < 20; ++i) CHILD_REQUIRE(mkdir(name.c_str(), 0700) == 0 && chdir(name.c_str()) == 0);
+    {
+      const Handle lock("lock");
+      CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0);
+      CHILD_REQUIRE(shmutex_lock(lock) == EDEADLK);
+      CHILD_REQUIRE(detail_has({"holds lock already"}));
+      const int here = open(".", O_PATH);
+      CHILD_REQUIRE(chdir("/") == 0);
+      CHILD_REQUIRE(support::info_of(lock).links == 1);  // as long as nothing else is known
+      CHILD_REQUIRE(fchdir(here) == 0);
+    }
+    CHILD_REQUIRE(shmutex_unlink("lock", 0) == 0);
+    for (int i = 0; i < 20; ++i) CHILD_REQUIRE(chdir("..") == 0 && rmdir(name.c_str()) == 0);
+    return 0;
+  });
+  EXPECT_EQ(child.wait(), 0);
+}
+
 TEST_F(Details, OfAnotherWorldsUsers) {
   SKIP_WITHOUT_NAMESPACES();
   support::OtherBoot other(directory_.path(), path_);
   ASSERT_EQ(other.go_and_see(), 0);
   EXPECT_EQ(Handle(path_).error(), EXDEV);
-  EXPECT_TRUE(detail_has({path_, "PID namespace", "Give each its own"}));
+  EXPECT_TRUE(detail_has({path_, "another boot id", "Give each its own"}));
 }
 
 TEST_F(Details, OfAcquisitions) {

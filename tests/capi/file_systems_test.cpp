@@ -471,6 +471,24 @@ TEST_F(FileSystems, ProcThatGoesMissingLaterKeepsNobodyFromLocksThatExist) {
   EXPECT_EQ(support::inode_of(path), 0u);
 }
 
+// ProcSubset=pid of systemd.
+TEST_F(FileSystems, ProcThatHidesTheBootIdIsReportedAndNothingIsCreated) {
+  const std::string path = directory_ / "lock";
+  const std::string said = directory_ / "said";
+  Child child([&] {
+    CHILD_REQUIRE(support::enter_mount_namespace());
+    CHILD_REQUIRE(mount("proc", "/proc", "proc", 0, "subset=pid") == 0);
+    const int fd = open(said.c_str(), O_CREAT | O_WRONLY, 0600);
+    dup2(fd, STDERR_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
+    return 1;
+  });
+  EXPECT_EQ(child.wait(), ENOSYS);
+  EXPECT_EQ(support::inode_of(path), 0u);
+  EXPECT_NE(support::content_of(said).find("ProcSubset=all"), std::string::npos) << support::content_of(said);
+}
+
 TEST_F(FileSystems, MissingBootIdIsReported) {
   const std::string path = directory_ / "lock";
   Child child([&] {
