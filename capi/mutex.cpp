@@ -27,13 +27,14 @@ constexpr unsigned attributes = SHMUTEX_RECURSIVE | SHMUTEX_FAIR;
 
 static_assert(SHMUTEX_RECURSIVE == shmutex::attribute::recursive && SHMUTEX_FAIR == shmutex::attribute::fair);
 static_assert(SHMUTEX_SIZE == sizeof(shmutex::Header) + sizeof(Lock) && SHMUTEX_ALIGN == shmutex::memory_alignment);
+static_assert(SHMUTEX_KIND_MUTEX == shmutex::kind_number::mutex);
 static_assert(SHMUTEX_MAX_DEPTH == shmutex::max_depth);
 static_assert(SHMUTEX_STATE_FREE == static_cast<int>(shmutex::State::free));
 static_assert(SHMUTEX_STATE_HELD == static_cast<int>(shmutex::State::held));
 static_assert(SHMUTEX_STATE_OWNER_DIED == static_cast<int>(shmutex::State::owner_died));
 static_assert(SHMUTEX_STATE_POISONED == static_cast<int>(shmutex::State::poisoned));
 static_assert(SHMUTEX_STATE_RETIRED == static_cast<int>(shmutex::State::retired));
-static_assert(sizeof(shmutex_info_t) == 72, "a field was added: shmutex_info() must go on filling in shorter ones");
+static_assert(sizeof(shmutex_info_t) == 88, "a field was added: shmutex_info() must go on filling in shorter ones");
 
 Lock& lock_of(shmutex_t* m) { return *reinterpret_cast<Lock*>(m); }
 const Lock& lock_of(const shmutex_t* m) { return *reinterpret_cast<const Lock*>(m); }
@@ -45,7 +46,7 @@ int report(const shmutex::Inspection& found, shmutex_info_t* info) {
   full.size = room < sizeof full ? room : static_cast<uint32_t>(sizeof full);
   full.state = static_cast<uint32_t>(found.state);
   full.attributes = found.attributes;
-  full.waiters = found.waiters ? 1 : 0;
+  full.waiters = found.waiters;
   full.owner_tid = static_cast<int32_t>(found.owner_tid);
   full.owner_pid = static_cast<int32_t>(found.owner_pid);
   full.depth = found.depth;
@@ -56,6 +57,8 @@ int report(const shmutex::Inspection& found, shmutex_info_t* info) {
   full.same_boot = found.same_boot ? 1 : 0;
   full.same_pid_namespace = found.same_pid_namespace ? 1 : 0;
   full.links = found.links;
+  full.kind = found.kind;
+  full.owner_since = found.owner_since;
   memset(info, 0, room);
   memcpy(info, &full, full.size);
   return 0;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "mutex/hold_note.h"
 #include "mutex/ownership.h"
 #include "os/futex.h"
 #include "sync/owner_probe.h"
@@ -76,6 +77,7 @@ class Waiter {
     // The slice is of the call, not of each sleep in it.
     const int64_t limit = sliced ? deadline_.earlier_of(now_ns() + interruptible_slice) : deadline_.ns();
     for (;;) {
+      note_hold(lock_, now_ns());
       const long result = futex::lock_pi(lock_.shared.word, limit);
       if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {

@@ -4,10 +4,13 @@
 
 #include "base/atomics.h"
 #include "error/failure.h"
+#include "mutex/hold_note.h"
 #include "mutex/kind.h"
 #include "object/mapping.h"
 #include "object/refusal.h"
+#include "os/clock.h"
 #include "os/file.h"
+#include "os/futex.h"
 #include "os/robust_word.h"
 #include "os/thread.h"
 #include "os/tid_scope.h"
@@ -26,7 +29,7 @@ Inspection inspect_line(const SharedLine& line, uint32_t attributes, bool owners
   out.contended = load_relaxed(line.contended);
   out.recoveries = load_relaxed(line.recoveries);
   out.last_dead_tid = load_relaxed(line.last_dead_tid);
-  out.waiters = (word & word::waiters) != 0 || !word::is_free(load_relaxed(line.baton));
+  out.waiters = (word & word::waiters) != 0 || !word::is_free(load_relaxed(line.baton)) ? 1 : 0;
   if ((state & state::retired) != 0) {
     out.state = State::retired;
   } else if ((state & state::poisoned) != 0) {
@@ -42,6 +45,15 @@ Inspection inspect_line(const SharedLine& line, uint32_t attributes, bool owners
     if (owner_id_tid(last_owner) == owner) out.owner_pid = owner_id_pid(last_owner);
   }
   return out;
+}
+
+// Those who are awake at the moment, the head waiter among them, cannot be counted, nor those of a fair lock.
+uint32_t count_waiters(Lock& lock, uint32_t at_least) {
+  const long queued = futex::sleepers(lock.shared.baton);
+  const long head = futex::sleepers(lock.shared.word);
+  if (queued < 0 || head < 0) return at_least;
+  const auto asleep = static_cast<uint32_t>(queued + head);
+  return asleep > at_least ? asleep : at_least;
 }
 
 void compare_tid_scopes(Inspection& out, const TidScope& theirs) {
@@ -61,7 +73,11 @@ int record_failure(int error, const char* path) {
 Inspection inspect(const Lock& lock) {
   ensure_users_lock(const_cast<Lock&>(lock));  // a chance to notice; what cannot be helped, the next wait says
   Inspection out = inspect_line(lock.shared, attributes(lock), true);
-  compare_tid_scopes(out, tid_scope_of(header_of(lock)));
+  const Header& header = header_of(lock);
+  compare_tid_scopes(out, tid_scope_of(header));
+  out.kind = header.kind;
+  out.waiters = count_waiters(const_cast<Lock&>(lock), out.waiters);
+  if (out.owner_tid != 0) out.owner_since = noted_since(header.advice, out.token, now_ns());
   out.links = 1;
   if (!is_buffer(lock)) {
     const FileControl& control = control_of(lock);
@@ -103,6 +119,8 @@ int inspect_file(const char* path, Inspection& out) {
   out = inspect_line(line, header.attributes, known && same_tid_scope(ours, tid_scope_of(header)));
   compare_tid_scopes(out, tid_scope_of(header));
   out.links = status.st_nlink;
+  out.kind = header.kind;
+  if (out.owner_tid != 0) out.owner_since = noted_since(header.advice, out.token, now_ns());
   return 0;
 }
 

@@ -11,7 +11,7 @@ enum class State : uint8_t { free, held, owner_died, poisoned, retired };
 struct Inspection {
   State state;
   uint32_t attributes;
-  bool waiters;
+  uint32_t waiters;  // how many; or 1, where it is only known that there are some
   uint32_t owner_tid;
   uint32_t owner_pid;
   uint32_t depth;
@@ -22,6 +22,8 @@ struct Inspection {
   bool same_boot;
   bool same_pid_namespace;
   uint64_t links;
+  uint32_t kind;
+  uint64_t owner_since;
 };
 
 Inspection inspect(const Lock& lock);

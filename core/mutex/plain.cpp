@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "mutex/hold_note.h"
 #include "mutex/ownership.h"
 #include "os/cpu.h"
 #include "os/futex.h"
@@ -174,6 +175,7 @@ class Waiter {
       uint32_t found = load_relaxed(shared().word);
       if (word::is_free(found)) continue;
       if ((found & word::waiters) == 0 && !cas_relaxed(shared().word, found, found | word::waiters)) continue;
+      note_hold(lock_, now);
       const long woken = futex::wait(shared().word, found | word::waiters, deadline_.earlier_of(now + slice));
       spins = spinning_helps() ? head_spins : 0;
       if (woken == 0 || woken == -EAGAIN) continue;

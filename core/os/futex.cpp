@@ -37,6 +37,9 @@ long wait(uint32_t& word, uint32_t expected, int64_t deadline_ns) {
 
 long wake_one(uint32_t& word) { return call(word, FUTEX_WAKE, 1); }
 
+// A requeue from a word to itself wakes nobody, and returns how many it went past.
+long sleepers(uint32_t& word) { return call(word, FUTEX_REQUEUE, 0, reinterpret_cast<void*>(INT32_MAX), &word); }
+
 long release_and_wake_one(uint32_t& word, bool keep_died) {
   return call(word, FUTEX_WAKE_OP, 1, nullptr, &word, keep_died ? set_to_owner_died : set_to_zero);
 }

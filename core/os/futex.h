@@ -13,6 +13,9 @@ long wait(uint32_t& word, uint32_t expected, int64_t deadline_ns);
 // Wakes up to one sleeper.
 long wake_one(uint32_t& word);
 
+// How many threads sleep on it in wait().
+long sleepers(uint32_t& word);
+
 // In one system call, so that no kill falls between: *word = owner_died if keep_died, else 0; and wakes up to one sleeper.
 // The word must not be 0 before.
 long release_and_wake_one(uint32_t& word, bool keep_died);

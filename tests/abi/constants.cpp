@@ -9,6 +9,7 @@ static_assert(SHMUTEX_MUST_EXIST == 0x100 && SHMUTEX_MUST_CREATE == 0x200);
 static_assert(SHMUTEX_ANY_ATTR == 0x400 && SHMUTEX_INIT_ONCE == 0x800);
 static_assert(SHMUTEX_INTERRUPTIBLE == 0x1);
 static_assert(SHMUTEX_SIZE == 256 && SHMUTEX_ALIGN == 64 && SHMUTEX_MAX_DEPTH == 1048576);
+static_assert(SHMUTEX_KIND_MUTEX == 0);
 static_assert(SHMUTEX_STATE_FREE == 0 && SHMUTEX_STATE_HELD == 1 && SHMUTEX_STATE_OWNER_DIED == 2);
 static_assert(SHMUTEX_STATE_POISONED == 3 && SHMUTEX_STATE_RETIRED == 4);
 
@@ -29,4 +30,7 @@ FIELD(uint64_t, recoveries, 48);
 FIELD(uint32_t, same_boot, 56);
 FIELD(uint32_t, same_pid_namespace, 60);
 FIELD(uint64_t, links, 64);
-static_assert(sizeof(shmutex_info_t) >= 72 && alignof(shmutex_info_t) == 8);
+FIELD(uint32_t, kind, 72);
+FIELD(uint32_t, reserved, 76);
+FIELD(uint64_t, owner_since, 80);
+static_assert(sizeof(shmutex_info_t) >= 88 && alignof(shmutex_info_t) == 8);

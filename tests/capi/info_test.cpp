@@ -1,9 +1,13 @@
 // shmutex_info() of an open lock, and shmutex_inspect() of a file.
 #include <errno.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "support/calls.h"
 #include "support/lock_page.h"
@@ -45,6 +49,9 @@ TEST_F(Info, OfAFreshLock) {
   EXPECT_EQ(info.same_boot, 1u);
   EXPECT_EQ(info.same_pid_namespace, 1u);
   EXPECT_EQ(info.links, 1u);
+  EXPECT_EQ(info.kind, static_cast<uint32_t>(SHMUTEX_KIND_MUTEX));
+  EXPECT_EQ(info.reserved, 0u);
+  EXPECT_EQ(info.owner_since, 0u);
 }
 
 TEST_F(Info, SeesEveryStateInside) {
@@ -80,6 +87,70 @@ TEST_F(Info, CountsWaitsAndRecoveries) {
   EXPECT_EQ(waiter.wait(), 0);
   EXPECT_EQ(info_of(lock).contended, 1u);
   EXPECT_EQ(info_of(lock).waiters, 0u);
+}
+
+uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+TEST_F(Info, CountsSleepingWaitersAndNotTheKilled) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  std::vector<std::unique_ptr<support::Child>> waiters;
+  for (uint32_t i = 1; i <= 4; ++i) {
+    waiters.push_back(
+        std::make_unique<support::Child>([&] { return shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0 ? 0 : 1; }));
+    support::wait_until([&] { return info_of(lock).waiters == i; });
+  }
+  EXPECT_EQ(inspect(path_).waiters, 1u);
+  waiters.pop_back();  // killed
+  support::wait_until([&] { return info_of(lock).waiters == 3; });
+  ASSERT_EQ(shmutex_unlock(lock), 0);
+  for (const auto& waiter : waiters) EXPECT_EQ(waiter->wait(), 0);
+  EXPECT_EQ(info_of(lock).waiters, 0u);
+}
+
+TEST_F(Info, FairLockSaysThatThereAreWaiters) {
+  const Handle lock(path_, SHMUTEX_FAIR);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  support::Child waiter([&] { return shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0 ? 0 : 1; });
+  support::wait_until([&] { return info_of(lock).waiters == 1; });
+  ASSERT_EQ(shmutex_unlock(lock), 0);
+  EXPECT_EQ(waiter.wait(), 0);
+}
+
+// Of that hold, and of no later one.
+TEST_F(Info, OwnerSinceIsNotedByAWaiter) {
+  for (const unsigned attributes : {0u, static_cast<unsigned>(SHMUTEX_FAIR)}) {
+    const std::string path = path_ + std::to_string(attributes);
+    const Handle lock(path, attributes);
+    ASSERT_EQ(shmutex_lock(lock), 0);
+    EXPECT_EQ(info_of(lock).owner_since, 0u);
+    const uint64_t before = monotonic_ns();
+    support::Child waiter([&] { return shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0 ? 0 : 1; });
+    support::wait_until([&] { return info_of(lock).owner_since != 0; });
+    const uint64_t since = info_of(lock).owner_since;
+    EXPECT_GE(since, before);
+    EXPECT_LE(since, monotonic_ns());
+    EXPECT_EQ(inspect(path).owner_since, since);
+    ASSERT_EQ(shmutex_unlock(lock), 0);
+    EXPECT_EQ(waiter.wait(), 0);
+    EXPECT_EQ(info_of(lock).owner_since, 0u);
+    ASSERT_EQ(shmutex_lock(lock), 0);
+    EXPECT_EQ(info_of(lock).owner_since, 0u);
+  }
+}
+
+TEST_F(Info, ForgedTimesOfTheFutureAreNotBelieved) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  LockPage page(path_);
+  page.header.advice.waiting_token = shmutex_token(lock);
+  page.header.advice.waiting_since = UINT64_MAX;
+  page.write(path_);
+  EXPECT_EQ(info_of(lock).owner_since, 0u);
 }
 
 TEST_F(Info, LinksAreNoneAfterPlainRm) {

@@ -222,6 +222,9 @@ int shmutex_is_owned(const shmutex_t *m);
  * presumed dead. */
 uint64_t shmutex_token(const shmutex_t *m);
 
+/* What an object is. Others have numbers of their own, and are refused where a mutex is asked for. */
+enum { SHMUTEX_KIND_MUTEX = 0 };
+
 /* States of a lock, in order of precedence from the last to the first. */
 enum {
   SHMUTEX_STATE_FREE = 0,
@@ -236,7 +239,8 @@ typedef struct shmutex_info_t {
   uint32_t size;               /* in: sizeof(shmutex_info_t); out: how many bytes were filled in */
   uint32_t state;              /* SHMUTEX_STATE_… */
   uint32_t attributes;         /* SHMUTEX_RECURSIVE | SHMUTEX_FAIR */
-  uint32_t waiters;            /* 1: there may be waiters; 0: none was asleep in the kernel */
+  uint32_t waiters;            /* how many threads sleep, waiting; 1 where it is only known that there are some (of a
+                                  fair lock, by shmutex_inspect, or while the next owner is awake already) */
   int32_t owner_tid;           /* owning thread; 0: none, or it cannot be named from here */
   int32_t owner_pid;           /* its process; 0 as above */
   uint32_t depth;              /* how often the owner holds it; 0: not held */
@@ -248,6 +252,10 @@ typedef struct shmutex_info_t {
   uint32_t same_pid_namespace; /* 1: made, or taken over, in the caller's PID namespace */
   uint64_t links;              /* shmutex_info: names of the file, 0: the path it was opened by leads elsewhere by now
                                   (rm was used); 1 for memory. shmutex_inspect: names of the file */
+  uint32_t kind;               /* SHMUTEX_KIND_MUTEX */
+  uint32_t reserved;           /* 0 */
+  uint64_t owner_since;        /* since when the present hold is known to last, in ns of CLOCK_MONOTONIC; noted by the
+                                  first waiter that sleeps, so 0 where nobody has waited: not known */
 } shmutex_info_t;
 
 /* Fills in info for an open lock. Returns 0, or EINVAL (NULL, or info->size too small). */
