@@ -146,9 +146,9 @@ void try_info(const shmutex_t* m) {
 // In memory: attach and look. The private line lies in the memory, too, and its pointers are believed: they are not among what
 // is promised against liars (shmutex.h), so the lock is not acquired. An input that ends before it gets one that fits.
 void try_memory(const Bytes& content) {
-  constexpr size_t attributes_offset = header_size + line_size + 44;
+  constexpr size_t attributes_offset = header_size + line_size + 36;
   constexpr size_t header_attributes_offset = 44;
-  constexpr uint32_t is_memory = 0x8000'0000;
+  constexpr uint32_t is_memory = 0x800;
   alignas(SHMUTEX_ALIGN) static uint8_t memory[SHMUTEX_SIZE];
   memset(memory, 0, sizeof memory);
   std::copy_n(content.begin(), std::min(content.size(), sizeof memory), memory);
