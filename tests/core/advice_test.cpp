@@ -71,7 +71,7 @@ TEST(Advice, IsForReasonsThatThereAreAndOnce) {
     EXPECT_TRUE(seen.insert(reason).second) << reason;
   }
   seen.clear();
-  for (const detail::advice& each : detail::advices) {
+  for (const detail::advice& each : detail::advice_table) {
     EXPECT_EQ(reasons.count(std::string(each.reason)), 1u) << each.reason;
     EXPECT_TRUE(seen.insert(std::string(each.reason)).second) << each.reason;
   }

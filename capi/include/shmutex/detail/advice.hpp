@@ -14,13 +14,14 @@ struct advice {
   const char* text;
 };
 
-inline constexpr advice advices[] = {
+inline constexpr advice advice_table[] = {
     {"null_argument", "Pass valid memory."},
     {"bad_info_size", "Set its member size to the size of the struct."},
     {"memory_too_small", "Bring at least SHMUTEX_SIZE bytes."},
     {"memory_misaligned", "Declare it with alignas(SHMUTEX_ALIGN)."},
     {"exists", "Leave flags::must_create out to open it, or choose another path."},
     {"must_exist", "Start what creates it first, or open it without flags::must_exist."},
+    {"planted", "Use a directory of your own, or pass flags::must_exist if that user is trusted."},
     {"attributes", "Use the class and flags that it was created with, or pass flags::any_attributes."},
     {"buffer_not_a_lock", "Make one with mutex::init(), or pass flags::init_once for zeroed memory."},
     {"buffer_stale", "Make it again with mutex::init() when nothing uses it."},
@@ -38,7 +39,7 @@ inline constexpr advice advices[] = {
 
 inline const char* advice_text() {
   const std::string_view reason = shmutex_error_reason();
-  for (const advice& each : advices) {
+  for (const advice& each : advice_table) {
     if (each.reason == reason) return each.text;
   }
   return shmutex_error_advice();
