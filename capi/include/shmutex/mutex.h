@@ -69,9 +69,9 @@ enum {
  */
 int shmutex_open(shmutex_t **out, const char *path, unsigned flags, unsigned mode);
 
-/* Removes the lock at path: takes it, retires it, removes the name. Processes that still have it open get EIDRM from the
- * next acquisition, never a second lock beside the new one. Works on a poisoned lock and on one whose owner died. Remove
- * lock files with this, not with unlink(2).
+/* Removes the lock at path: takes it, retires it, removes the name. Processes that still have it open get EIDRM from
+ * the next acquisition, never a second lock beside the new one. Works on a poisoned lock and on one whose owner died.
+ * Remove lock files with this, not with unlink(2).
  *
  *   flags  must be 0.
  *
@@ -132,12 +132,12 @@ int shmutex_timedlock(shmutex_t *m, int64_t timeout_ns);
 
 /* shmutex_timedlock() that can be told to notice signals.
  *
- *   flags  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART too.
- *        A handler that runs just before the thread falls asleep cannot be told from one that ran before the call. So
- *        that none is missed, a wait that lasts longer than a second returns EINTR about then, perhaps without one: handle
- *        what signals there were, and wait again.
- *        Fair locks: the kernel hides signals in these waits, so an interruptible one sleeps for 100 ms at most, returns
- *        EINTR then (perhaps no handler ran), and gives up its place in the queue.
+ *   flags  0, or SHMUTEX_INTERRUPTIBLE: a signal handler that ran during the wait ends it with EINTR, with SA_RESTART
+ *        too. A handler that runs just before the thread falls asleep cannot be told from one that ran before the call.
+ *        So that none is missed, a wait that lasts longer than a second returns EINTR about then, perhaps without one:
+ *        handle what signals there were, and wait again.
+ *        Fair locks: the kernel hides signals in these waits, so an interruptible one sleeps for 100 ms at most,
+ *        returns EINTR then (perhaps no handler ran), and gives up its place in the queue.
  *
  * Returns what shmutex_timedlock() does, or EINTR.
  */
@@ -146,16 +146,18 @@ int shmutex_acquire(shmutex_t *m, int64_t timeout_ns, unsigned flags);
 /* Releases the lock; a recursive one, once. Without shmutex_consistent() after EOWNERDEAD, the next owner gets
  * EOWNERDEAD too.
  *
- * Returns 0, or EPERM: the calling thread does not hold it (a forked child does not hold its parent's), or another
- * process overwrote the lock while the thread held it; it does not hold it now. ENOSYS, or another code of futex(2): the lock is
- * released, but a sandbox refused to wake a waiter; waiters notice within a second.
+ * Returns 0, or
+ *   EPERM         the calling thread does not hold it (a forked child does not hold its parent's); or another process
+ *                 overwrote the lock while the thread held it, and it does not hold it now
+ *   ENOSYS, …     from futex(2): the lock is released, but a sandbox refused to wake a waiter; waiters notice within a
+ *                 second
  */
 int shmutex_unlock(shmutex_t *m);
 
 /* Declares the data under the lock repaired, after EOWNERDEAD. The lock stays held.
  *
- * Returns 0, EPERM (the calling thread does not hold it), EINVAL (nothing to declare), ENOTRECOVERABLE (poisoned), EIDRM
- * (removed), EXDEV as shmutex_lock().
+ * Returns 0, EPERM (the calling thread does not hold it), EINVAL (nothing to declare), ENOTRECOVERABLE (poisoned),
+ * EIDRM (removed), EXDEV as shmutex_lock().
  */
 int shmutex_consistent(shmutex_t *m);
 
@@ -216,10 +218,10 @@ int shmutex_destroy(void *mem, size_t len);
 /* 1 if the calling thread holds the lock, else 0. */
 int shmutex_is_owned(const shmutex_t *m);
 
-/* The fencing token of the latest acquisition; 0 for NULL. Every acquisition, recursive ones aside, adds one; the numbers
- * of one path never go back, not even after a reboot, a power loss or shmutex_unlink() (as long as the clock was not set
- * back then). A resource that remembers the highest token it has seen can reject the late write of an owner that was
- * presumed dead. */
+/* The fencing token of the latest acquisition; 0 for NULL. Every acquisition, recursive ones aside, adds one; the
+ * numbers of one path never go back, not even after a reboot, a power loss or shmutex_unlink() (as long as the clock was
+ * not set back then). A resource that remembers the highest token it has seen can reject the late write of an owner that
+ * was presumed dead. */
 uint64_t shmutex_token(const shmutex_t *m);
 
 /* What an object is. Others have numbers of their own, and are refused where a mutex is asked for. */

@@ -1,5 +1,6 @@
 // libshmutex for C++17 and newer: shmutex::mutex and shmutex::recursive_mutex, which meet the standard's TimedLockable
-// requirements (std::scoped_lock, std::unique_lock and std::condition_variable_any work with them), on top of shmutex.h.
+// requirements (std::scoped_lock, std::unique_lock and std::condition_variable_any work with them), on top of
+// shmutex.h.
 //
 //     shmutex::mutex m("/dev/shm/app.lock", [&](shmutex::mutex&) { repair(data); });
 //     {
@@ -7,10 +8,10 @@
 //       change(data);
 //     }
 //
-// A failure throws std::system_error with the errno value in std::generic_category() and a text that says what was found
-// and what to do. Whether the calling thread then holds the lock is said in shmutex/mutex.h for each code; in short, no
-// exception out of lock(), try_lock(), try_lock_for() or try_lock_until() leaves one acquisition more than there was. See
-// shmutex.hpp(3).
+// A failure throws std::system_error with the errno value in std::generic_category() and a text that says what was
+// found and what to do. Whether the calling thread then holds the lock is said in shmutex/mutex.h for each code; in
+// short, no exception out of lock(), try_lock(), try_lock_for() or try_lock_until() leaves one acquisition more than
+// there was. See shmutex.hpp(3).
 #ifndef SHMUTEX_SHMUTEX_HPP
 #define SHMUTEX_SHMUTEX_HPP
 
@@ -56,8 +57,8 @@ struct memory {
   std::size_t size;
 };
 
-// A previous owner died inside, and the mutex has no recovery function. The lock is not held, and stays marked: the next
-// owner is told, too.
+// A previous owner died inside, and the mutex has no recovery function. The lock is not held, and stays marked: the
+// next owner is told, too.
 class owner_died : public std::system_error {
  public:
   using std::system_error::system_error;
@@ -99,9 +100,9 @@ class basic_mutex {
   using native_handle_type = shmutex_t*;
 
   // Called by the next owner after an owner died inside; the lock is held. It repairs the data. Returning
-  // declares the data consistent. Throwing releases the lock, still marked, and goes on to the caller of lock(). Calling
-  // poison() gives the data up: the caller of lock(), and every later one, gets ENOTRECOVERABLE. Without a recovery
-  // function, lock() throws owner_died.
+  // declares the data consistent. Throwing releases the lock, still marked, and goes on to the caller of lock().
+  // Calling poison() gives the data up: the caller of lock(), and every later one, gets ENOTRECOVERABLE. Without a
+  // recovery function, lock() throws owner_died.
   class recovery_function : public std::function<void(basic_mutex&)> {
    public:
     recovery_function(std::nullptr_t = nullptr) noexcept {}
@@ -129,8 +130,8 @@ class basic_mutex {
   }
   basic_mutex(memory where, recovery_function recovery) : basic_mutex(where, flags::none, std::move(recovery)) {}
 
-  // Never throws. If this is the process's last handle of a lock that one of its threads holds, or waits for, the mapping is
-  // kept: nothing is undefined, and the end of the owner is seen as its death.
+  // Never throws. If this is the process's last handle of a lock that one of its threads holds, or waits for, the
+  // mapping is kept: nothing is undefined, and the end of the owner is seen as its death.
   ~basic_mutex() { shmutex_close(handle_); }
 
   basic_mutex(const basic_mutex&) = delete;
@@ -173,8 +174,9 @@ class basic_mutex {
     }
   }
 
-  // Throws EPERM if the calling thread does not hold the lock, a forked child its parent's lock included, or if some process
-  // overwrote it. From the destructor of a guard that ends the program: what was done inside was not done alone.
+  // Throws EPERM if the calling thread does not hold the lock, a forked child its parent's lock included, or if
+  // another process overwrote it. From the destructor of a guard that ends the program: what was done inside was not
+  // done alone.
   void unlock() { detail::check(shmutex_unlock(handle_)); }
 
   // For recovery functions that end their repair early, and for poison(): see shmutex_consistent(3).
