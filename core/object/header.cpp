@@ -75,7 +75,7 @@ HeaderStatus judge(const Header& header, Placement placement, uint64_t size, con
   if (complete && header.version == format_version && header.checksum != checksum(header)) return HeaderStatus::foreign;
   // Before the size, which such an object may have for reasons of its own, and before any thought of resetting it.
   if (const HeaderStatus status = judge_demands(header, understood); status != HeaderStatus::usable) return status;
-  if (header.pages != understood->pages) return HeaderStatus::foreign;
+  if (header.pages != (placement == Placement::file ? understood->pages : 1)) return HeaderStatus::foreign;
   if (placement == Placement::file && !plausible_file_size(header, size)) return HeaderStatus::foreign;
   if (header.kind != ours.kind) return HeaderStatus::other_kind;
   // Pages of another size lie where the lines must go to.

@@ -18,7 +18,9 @@ NAMES = (
     "magic boot_id validity version kind pages must_understand may_ignore attributes unit_size word_offset futex_offset "
     "device inode scope_start pid_namespace checksum label label_token waiting_since waiting_token"
 ).split()
-LINE_NAMES = "contended recoveries last_dead_tid last_owner token yield_until state baton depth reserved1 reserved2 word".split()
+LINE_NAMES = (
+    "contended recoveries last_dead_tid last_owner token yield_until state baton depth reserved1 reserved2 word".split()
+)
 
 FILE, MEMORY = int.from_bytes(b"shmutex\n", "little"), int.from_bytes(b"shmutbu\n", "little")
 VALID, RESETTING, DESTROYED = 0x1D0C57A1, 0x5E771246, 0xDEAD10CC
@@ -80,7 +82,11 @@ def images():
         yield f"kind-{name}-half-reset", in_file(head={"kind": kind, "validity": RESETTING})
         yield f"kind-{name}-memory", in_memory(head={"kind": kind})
         yield f"kind-{name}-memory-unset", in_memory(head={"kind": kind, "validity": 0})
-    for name, field in ("must-understand", "must_understand"), ("attribute", "attributes"), ("may-ignore", "may_ignore"):
+    for name, field in (
+        ("must-understand", "must_understand"),
+        ("attribute", "attributes"),
+        ("may-ignore", "may_ignore"),
+    ):
         for bit in 2, 30, 31:
             yield f"{name}-{bit}", in_file(head={field: 1 << bit})
             yield f"{name}-{bit}-other-boot", in_file(NAMESPACE | SUM, head={field: 1 << bit})
@@ -102,7 +108,10 @@ def images():
     yield "retired", in_file(state=RETIRED)
     yield "unknown-states", in_file(state=0xFFFFFFF8)
     yield "memory-retired", in_memory(state=RETIRED)
-    yield "memory-marked-by-nobody", in_memory(private=bytes(36) + struct.pack("=IQ", IN_MEMORY, 0x04030201) + bytes(16))
+    yield (
+        "memory-marked-by-nobody",
+        in_memory(private=bytes(36) + struct.pack("=IQ", IN_MEMORY, 0x04030201) + bytes(16)),
+    )
     # Of elsewhere
     yield "other-boot", in_file(NAMESPACE | SUM, word=WAITERS | 55)
     yield "other-boot-bad-checksum", in_file(NAMESPACE)

@@ -55,9 +55,10 @@ enum {
  *   ENOENT           SHMUTEX_MUST_EXIST and no such file; or a directory of the path is missing
  *   EEXIST           SHMUTEX_MUST_CREATE and the file exists
  *   ELOOP            the last component is a symbolic link
- *   EPROTOTYPE       the lock has other attributes than those asked for
+ *   EPROTOTYPE       the lock has other attributes than those asked for; or the file is no mutex, but of another kind
  *   EBADMSG          not a lock file (size, magic number or checksum); it was not written to
- *   EPROTONOSUPPORT  a lock file of another format version, page size, byte order or C library
+ *   EPROTONOSUPPORT  a lock file of another format version, page size or byte order; or of a kind, or with attributes or
+ *                    features, that this version does not know: that one is never written to, nor taken over
  *   EXDEV            in use by processes of another PID namespace or another boot
  *   EBUSY            another process has been creating or taking over this file for ten seconds and is still alive
  *   ENOTSUP          a file system on which other machines might open the file, or that cannot hold a lock (network,
