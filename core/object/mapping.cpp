@@ -1,7 +1,6 @@
 #include "object/mapping.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -142,10 +141,7 @@ int take_users_lock_again(Object& object, Descriptor& fd) {
   if (error == 0) error = file::ofd_lock(fd.get(), users_byte, OfdLock::shared);
   if (error != 0) return fail(EBADF, Reason::users_lock_lost, control.path, static_cast<uint64_t>(-error));
   const Header header = header_of(object);
-  TidScope made_in{};
-  memcpy(made_in.boot_id, header.boot_id, sizeof made_in.boot_id);
-  made_in.pid_namespace = header.pid_namespace;
-  if (header.validity != validity::valid || !same_tid_scope(made_in, our_tid_scope())) {
+  if (header.validity != validity::valid || !same_tid_scope(tid_scope_of(header), our_tid_scope())) {
     file::ofd_lock(fd.get(), users_byte, OfdLock::none);
     return fail(EXDEV, Reason::taken_over_meanwhile, control.path);
   }

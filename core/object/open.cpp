@@ -75,11 +75,12 @@ Attempt attach_new(Object*& out, Descriptor& fd, const char* path, const Kind& k
                    int64_t file_system) {
   Header header{};
   if (const int error = admit(fd.get(), path, kind, header); error != 0) return error;
-  Object* const object =
-      file::status(fd.get(), status) == 0 && status.st_nlink != 0 ? map_file(fd.get(), kind) : nullptr;
+  const int unknown = file::status(fd.get(), status);
+  Object* const object = unknown == 0 && status.st_nlink != 0 ? map_file(fd.get(), kind) : nullptr;
   if (object == nullptr) {
     // In so many words: a child that was forked meanwhile has the open file, too.
     file::ofd_lock(fd.get(), users_byte, file::OfdLock::none);
+    if (unknown != 0) return fail_by_kernel(unknown, path);
     if (status.st_nlink == 0) return Attempt::in_vain();  // removed by rm, or a cleaner, since it was opened
     return fail(ENOMEM, Reason::out_of_memory, path);
   }
