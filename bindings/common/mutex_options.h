@@ -30,4 +30,6 @@ static inline const char *shmutex_state_name(uint32_t state) {
   }
 }
 
+static inline const char *shmutex_kind_name(uint32_t kind) { return kind == SHMUTEX_KIND_MUTEX ? "mutex" : "unknown"; }
+
 #endif

@@ -211,7 +211,7 @@ function cases.test_info()
   local found = m:info()
   unit.assertEquals(found, {
     state = "free", recursive = true, fair = false, waiters = false, depth = 0, token = found.token, contended = 0,
-    recoveries = 0, same_boot = true, same_pid_namespace = true, links = 1,
+    recoveries = 0, same_boot = true, same_pid_namespace = true, links = 1, kind = "mutex",
   })
   m:lock()
   m:lock()
@@ -225,6 +225,23 @@ function cases.test_info()
   local holder = support.fork_holder(m)
   support.kill(holder)
   unit.assertEquals(m:info().state, "owner-died")
+end
+
+function cases.test_info_tells_of_waiters()
+  local m = open()
+  local before = support.process.now()
+  m:lock()
+  local waiters = {}
+  for i = 1, 2 do
+    waiters[i] = support.fork(function() return m:lock() and m:unlock() and 0 or 1 end)
+    support.wait_until(function() return m:info().waiters == i end)
+  end
+  support.wait_until(function() return m:info().owner_since end)
+  unit.assertTrue(m:info().owner_since >= before and m:info().owner_since <= support.process.now())
+  m:unlock()
+  for _, waiter in ipairs(waiters) do support.assert_succeeds(waiter) end
+  unit.assertFalse(m:info().waiters)
+  unit.assertNil(m:info().owner_since)
 end
 
 function cases.test_info_of_a_dead_owner()

@@ -6,11 +6,12 @@ import os
 import pathlib
 import stat
 import threading
+import time
 
 import pytest
 
 import shmutex
-from processes import HOLD
+from processes import HOLD, poll
 from shmutex import SharedMutex
 
 
@@ -222,6 +223,24 @@ def test_info(path, spawn):
         assert mutex.info().state == "held" and mutex.info().depth == 2
         assert shmutex.inspect(path).owner == mutex.owner
     assert isinstance(info, shmutex.Info) and isinstance(info, tuple)
+
+
+def test_info_tells_of_waiters(path, spawn):
+    mutex = SharedMutex(path)
+    assert mutex.info().kind == "mutex" and mutex.info().owner_since is None and mutex.info().waiters == 0
+    before = time.monotonic()
+    with mutex:
+        assert mutex.info().owner_since is None
+        waiters = []
+        for count in (1, 2):
+            waiters.append(spawn("with shmutex.SharedMutex(sys.argv[1]): pass", path))
+            poll(lambda count=count: mutex.info().waiters == count)
+        poll(lambda: mutex.info().owner_since is not None)
+        info = mutex.info()
+        assert isinstance(info.owner_since, float) and before <= info.owner_since <= time.monotonic()
+        assert shmutex.inspect(path).owner_since == info.owner_since
+    assert [waiter.finish() for waiter in waiters] == [(0, "", "")] * 2
+    assert mutex.info().owner_since is None and mutex.info().waiters == 0
 
 
 def test_owner_in_another_process(mutex, spawn):

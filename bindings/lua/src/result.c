@@ -82,12 +82,16 @@ static void set_id(lua_State *L, const char *name, int32_t id) {
 }
 
 void push_info(lua_State *L, const shmutex_info_t *info) {
-  lua_createtable(L, 0, 14);
+  lua_createtable(L, 0, 16);
   lua_pushstring(L, shmutex_state_name(info->state));
   lua_setfield(L, -2, "state");
   set_flag(L, "recursive", (info->attributes & SHMUTEX_RECURSIVE) != 0);
   set_flag(L, "fair", (info->attributes & SHMUTEX_FAIR) != 0);
-  set_flag(L, "waiters", info->waiters != 0);
+  if (info->waiters == 0) {
+    set_flag(L, "waiters", false); /* 0 would count as true */
+  } else {
+    set_count(L, "waiters", info->waiters);
+  }
   set_id(L, "owner_pid", info->owner_pid);
   set_id(L, "owner_tid", info->owner_tid);
   set_count(L, "depth", info->depth);
@@ -99,6 +103,12 @@ void push_info(lua_State *L, const shmutex_info_t *info) {
   set_flag(L, "same_boot", info->same_boot != 0);
   set_flag(L, "same_pid_namespace", info->same_pid_namespace != 0);
   set_count(L, "links", info->links);
+  lua_pushstring(L, shmutex_kind_name(info->kind));
+  lua_setfield(L, -2, "kind");
+  if (info->owner_since != 0) {
+    lua_pushnumber(L, (lua_Number)info->owner_since / 1e9);
+    lua_setfield(L, -2, "owner_since");
+  }
 }
 
 void push_errno_table(lua_State *L) {

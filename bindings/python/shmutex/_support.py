@@ -97,10 +97,10 @@ class Info(NamedTuple):
     """'free', 'held', 'owner-died' (free, and the next owner is told), 'poisoned' or 'retired' (removed)"""
     recursive: bool
     fair: bool
-    waiters: bool
-    """somebody may be waiting"""
+    waiters: int
+    """how many threads sleep, waiting; 1 where it is only known that there are some, as of a fair lock"""
     owner: Optional[Owner]
-    """None: nobody, or he cannot be named from here"""
+    """None: nobody, or it cannot be named from here"""
     depth: int
     """how often the owner holds it"""
     last_dead_tid: int
@@ -114,7 +114,12 @@ class Info(NamedTuple):
     same_boot: bool
     same_pid_namespace: bool
     links: int
-    """names of the file; of an open lock 0: its path leads elsewhere by now, because somebody used rm"""
+    """names of the file; of an open lock 0: its path leads elsewhere by now, because the file was removed with rm"""
+    kind: str
+    """what it is: 'mutex'"""
+    owner_since: Optional[float]
+    """since when the present hold is known to last, as time.monotonic(), noted by the first waiter that sleeps; None: not
+    known"""
 
 
 Owner.__module__ = Info.__module__ = "shmutex"

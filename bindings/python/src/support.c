@@ -95,14 +95,20 @@ PyObject *owner_object(const shmutex_info_t *info) {
   return call_support("Owner", "(ii)", (int)info->owner_pid, (int)info->owner_tid);
 }
 
+/* CLOCK_MONOTONIC, as time.monotonic() has it. */
+static PyObject *moment(uint64_t ns) {
+  if (ns == 0) Py_RETURN_NONE;
+  return PyFloat_FromDouble((double)ns / 1e9);
+}
+
 PyObject *info_object(const shmutex_info_t *info) {
   PyObject *const owner = owner_object(info);
   if (owner == NULL) return NULL;
-  return call_support("Info", "(sNNNNIiKKKNNK)", shmutex_state_name(info->state),
+  return call_support("Info", "(sNNINIiKKKNNKsN)", shmutex_state_name(info->state),
                       PyBool_FromLong((info->attributes & SHMUTEX_RECURSIVE) != 0),
-                      PyBool_FromLong((info->attributes & SHMUTEX_FAIR) != 0), PyBool_FromLong(info->waiters != 0),
-                      owner, (unsigned)info->depth, (int)info->last_dead_tid, (unsigned long long)info->token,
+                      PyBool_FromLong((info->attributes & SHMUTEX_FAIR) != 0), (unsigned)info->waiters, owner,
+                      (unsigned)info->depth, (int)info->last_dead_tid, (unsigned long long)info->token,
                       (unsigned long long)info->contended, (unsigned long long)info->recoveries,
                       PyBool_FromLong(info->same_boot != 0), PyBool_FromLong(info->same_pid_namespace != 0),
-                      (unsigned long long)info->links);
+                      (unsigned long long)info->links, shmutex_kind_name(info->kind), moment(info->owner_since));
 }
