@@ -84,9 +84,9 @@ TEST_F(FileKinds, LockFileWithMoreBehindIt) {
 
 TEST_F(FileKinds, EveryFlippedBitOfTheHeader) {
   const std::string whole = LockPage().bytes();
-  for (size_t bit = 0; bit < 8 * sizeof(shmutex::Header); ++bit) {
+  for (size_t bit = 0; bit < 8 * offsetof(shmutex::Header, advice); ++bit) {
     // A version that is not ours is believed: its checksum is nothing we know.
-    if (bit / 8 >= offsetof(shmutex::Header, version) && bit / 8 < offsetof(shmutex::Header, unit_size)) continue;
+    if (bit / 8 >= offsetof(shmutex::Header, version) && bit / 8 < offsetof(shmutex::Header, kind)) continue;
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
     support::write_content(path_, flipped);
