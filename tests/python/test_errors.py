@@ -213,7 +213,7 @@ def test_another_format(path):
     change_file(path, lambda header: with_version(header, 77))
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     SharedMutex.from_buffer(memory).close()
-    memory[:64] = with_version(memory[:64], 77)
+    memory[:128] = with_version(memory[:128], 77)
     for function, argument in (
         (SharedMutex, path),
         (shmutex.inspect, path),
@@ -243,7 +243,7 @@ def test_in_use_by_another_world(path, spawn):
 def test_a_stale_buffer():
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     SharedMutex.from_buffer(memory).close()
-    memory[:64] = of_another_boot(memory[:64])
+    memory[:128] = of_another_boot(memory[:128])
     for init in (None, False):
         error = failure(SharedMutex.from_buffer, memory, init=init)
         assert type(error) is shmutex.InvalidMutexError and error.errno == errno.ESTALE
