@@ -17,7 +17,7 @@ declare, NotRecoverableError if the lock is poisoned, ValueError if the mutex is
 %feature("docstring") SharedMutex::poison "poison($self, /)
 --
 
-Give the data under the lock up for lost: every later acquisition, by anybody, raises NotRecoverableError.
+Give the data under the lock up for lost: every later acquisition, in every process, raises NotRecoverableError.
 
 The lock stays held until release(). Only unlink() makes the path usable again, for a new lock.
 
@@ -44,10 +44,10 @@ Each field is for itself, since others may change the lock meanwhile. ValueError
 
 Remove the lock at path: take it, retire it, remove the name.
 
-Whoever still has it open gets RemovedError from the next acquisition, never a second lock beside a new one; so
+A process that still has it open gets RemovedError from the next acquisition, never a second lock beside a new one; so
 remove lock files with this, not with os.unlink(). Works on poisoned locks, and on those whose owner died.
 
-Raises MutexError (EBUSY) while somebody holds it, MutexNotFoundError (ENOENT) if there is no such file, InvalidMutexError if
+Raises MutexError (EBUSY) while it is held, MutexNotFoundError (ENOENT) if there is no such file, InvalidMutexError if
 it is not a lock; the file is still there then.
 
     shmutex.unlink('/dev/shm/stock.lock')

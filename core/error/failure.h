@@ -1,5 +1,5 @@
 // Why a call failed, remembered per thread for shmutex_error_detail(). Recording is cheap, since a busy trylock records
-// too; the sentence is made when somebody asks.
+// too; the sentence is made when it is asked for.
 #pragma once
 
 #include <cstdint>

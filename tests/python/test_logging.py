@@ -281,7 +281,7 @@ def shortened(messages):
 
 
 REPAIRED, ACCEPTED = "repaired by its recovery function", "accepted without repair"
-LEFT, POISONED = "nobody to repair it; released, still marked", "its recovery function gave it up; poisoned"
+LEFT, POISONED = "no recovery function; released, still marked", "its recovery function gave it up; poisoned"
 
 
 def fail(mutex):

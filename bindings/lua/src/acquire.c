@@ -11,7 +11,7 @@ static const int64_t forever = INT64_MAX;
  * how late they are. */
 static const int64_t slice_ns = 1000000000;
 
-/* Seconds at index as nanoseconds; -1, for ever, if there are none. */
+/* Seconds at index as nanoseconds; -1, no limit, if there are none. */
 static int64_t check_timeout(lua_State *L, int index) {
   if (LIKELY(lua_isnoneornil(L, index))) return -1;
   const lua_Number seconds = luaL_checknumber(L, index);

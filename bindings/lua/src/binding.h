@@ -55,8 +55,8 @@ int mutex_tostring(lua_State *L);
 
 extern const char mutex_mark;
 
-/* The mark is what a comparison of metatables costs too much for. No other userdata has this address in it, since nobody
- * else knows it, and memory is not given back with a mark on it. */
+/* The mark is what a comparison of metatables costs too much for. No other userdata has this address in it, since no other
+ * code knows it, and memory is not given back with a mark on it. */
 static inline SharedMutex *mutex_self(lua_State *L) {
   SharedMutex *const m = (SharedMutex *)lua_touserdata(L, 1);
   const bool ours = m != NULL && lua_rawlen(L, 1) > sizeof *m && m->mark == &mutex_mark && m->handle != NULL;

@@ -65,10 +65,10 @@ class OwnerDiedError(MutexError):
     """The previous owner died inside, so the data may be half changed; the lock is not held (EOWNERDEAD)."""
 
 class NotRecoverableError(MutexError):
-    """Somebody gave the data up for lost with poison(); only unlink() ends this (ENOTRECOVERABLE)."""
+    """The data was given up for lost with poison(); only unlink() ends this (ENOTRECOVERABLE)."""
 
 class RemovedError(MutexError):
-    """Somebody removed the lock with unlink(); close it and open it anew (EIDRM)."""
+    """The lock was removed with unlink(); close it and open it again (EIDRM)."""
 
 class InvalidMutexError(MutexError, ValueError):
     """This is no lock, or none that can be used from here or in this way.
@@ -93,7 +93,7 @@ class Info(NamedTuple):
     waiters: int
     """how many threads sleep, waiting; 1 where it is only known that there are some, as of a fair lock"""
     owner: Optional[Owner]
-    """None: nobody, or it cannot be named from here"""
+    """None: it is not held, or its owner cannot be named from here"""
     depth: int
     """how often the owner holds it"""
     last_dead_tid: int
@@ -112,7 +112,8 @@ class Info(NamedTuple):
     """what it is: 'mutex'"""
     owner_since: Optional[float]
     """since when the present hold is known to last, as time.monotonic(), noted by the first waiter that sleeps; None: not
-    known"""
+        known
+    """
 
 class _Accept:
     def __reduce__(self) -> str: ...
@@ -141,7 +142,7 @@ class SharedMutex:
         shmutex.ACCEPT: go on without repair.
 
     In the main thread every wait sleeps in slices of 0.1 s, so that Ctrl-C works; for a fair lock it joins the
-    queue anew after each.
+    queue again after each.
 
     Only the thread that acquired the lock can release it. Process exit, thread exit and exec while holding
     it count as the owner's death. After fork() the child has the mutex open, and holds nothing.
@@ -184,7 +185,7 @@ class SharedMutex:
         SharedMutex.ALIGN. It cannot be resized or
         closed before close().
         init: None initialises memory that is all zeros, exactly once however many processes try; True
-            initialises it now, whatever is there (nobody may be using it); False only attaches.
+            initialises it now, whatever is there (it must not be in use); False only attaches.
         recursive, fair, recover: as in SharedMutex().
 
         In a subclass it does not call __init__().
@@ -202,7 +203,7 @@ class SharedMutex:
         threading.Lock.acquire().
 
         blocking: False tries once.
-        timeout: seconds to wait at most, on the monotonic clock; -1 waits for ever.
+        timeout: seconds to wait at most, on the monotonic clock; -1 waits without limit.
 
         Waiting releases the GIL. Signal handlers run meanwhile; if one raises, as Ctrl-C does, acquire() raises
         and the lock is not held. Other handlers do not prolong the timeout.
@@ -231,7 +232,7 @@ class SharedMutex:
                 mutex.release()
         """
     def lock(self, blocking: bool = True, timeout: Optional[float] = None) -> bool:
-        """acquire() under its C name. timeout is in seconds; None waits for ever.
+        """acquire() under its C name. timeout is in seconds; None waits without limit.
 
         Returns and raises what acquire() does.
 
@@ -285,8 +286,8 @@ class SharedMutex:
         """
     @property
     def owner(self) -> Optional[Owner]:
-        """Which thread of which process holds the lock, as Owner(pid, tid), a poisoned one included. None if nobody
-        does, or if the owner lives in another boot or PID namespace. Unless that is the caller, it may be over before
+        """Which thread of which process holds the lock, as Owner(pid, tid), a poisoned one included. None if it
+        is free, or if the owner lives in another boot or PID namespace. Unless that is the caller, it may be over before
         this returns. ValueError if the mutex is closed.
 
             >>> mutex.owner
@@ -303,7 +304,7 @@ class SharedMutex:
         """
     @property
     def depth(self) -> int:
-        """How often the owner, whoever it is, holds the lock; 0 if it is free. ValueError if the mutex is closed.
+        """How often its owner, this thread or another, holds the lock; 0 if it is free. ValueError if the mutex is closed.
 
         >>> with mutex: mutex.depth
         1
@@ -343,7 +344,7 @@ class SharedMutex:
                 mutex.consistent()
         """
     def poison(self) -> None:
-        """Give the data under the lock up for lost: every later acquisition, by anybody, raises NotRecoverableError.
+        """Give the data under the lock up for lost: every later acquisition, in every process, raises NotRecoverableError.
 
         The lock stays held until release(). Only unlink() makes the path usable again, for a new lock.
 
@@ -367,7 +368,7 @@ class SharedMutex:
                 mutex.close()
         """
     def unlink(self) -> None:
-        """Remove the lock for everybody; it must be free. Later acquisitions raise RemovedError, here too; a new
+        """Remove the lock for all its users; it must be free. Later acquisitions raise RemovedError, here too; a new
         lock may be created at the path, or in the buffer with init=True. Works on poisoned locks.
 
         Raises MutexError (EBUSY) while it is held, RemovedError if it was removed before, MutexPermissionError
@@ -405,10 +406,10 @@ def inspect(path: _Path, /) -> Info:
 def unlink(path: _Path, /) -> None:
     """Remove the lock at path: take it, retire it, remove the name.
 
-    Whoever still has it open gets RemovedError from the next acquisition, never a second lock beside a new one; so
+    A process that still has it open gets RemovedError from the next acquisition, never a second lock beside a new one; so
     remove lock files with this, not with os.unlink(). Works on poisoned locks, and on those whose owner died.
 
-    Raises MutexError (EBUSY) while somebody holds it, MutexNotFoundError (ENOENT) if there is no such file, InvalidMutexError if
+    Raises MutexError (EBUSY) while it is held, MutexNotFoundError (ENOENT) if there is no such file, InvalidMutexError if
     it is not a lock; the file is still there then.
 
         shmutex.unlink('/dev/shm/stock.lock')

@@ -52,11 +52,11 @@ class OwnerDiedError(MutexError):
 
 
 class NotRecoverableError(MutexError):
-    """Somebody gave the data up for lost with poison(); only unlink() ends this (ENOTRECOVERABLE)."""
+    """The data was given up for lost with poison(); only unlink() ends this (ENOTRECOVERABLE)."""
 
 
 class RemovedError(MutexError):
-    """Somebody removed the lock with unlink(); close it and open it anew (EIDRM)."""
+    """The lock was removed with unlink(); close it and open it again (EIDRM)."""
 
 
 class InvalidMutexError(MutexError, ValueError):
@@ -100,7 +100,7 @@ class Info(NamedTuple):
     waiters: int
     """how many threads sleep, waiting; 1 where it is only known that there are some, as of a fair lock"""
     owner: Optional[Owner]
-    """None: nobody, or it cannot be named from here"""
+    """None: it is not held, or its owner cannot be named from here"""
     depth: int
     """how often the owner holds it"""
     last_dead_tid: int
@@ -164,7 +164,7 @@ def judge_death(mutex: Any, recover: Recover, records: Records) -> int:
 
     warn("%s: its owner (thread %d) died inside", mutex.info().last_dead_tid)
     if recover is None:
-        warn("%s: nobody to repair it; released, still marked")
+        warn("%s: no recovery function; released, still marked")
         return LEAVE
     if recover is ACCEPT:
         warn("%s: accepted without repair")
@@ -238,7 +238,7 @@ def reduce(mutex: Any, path: Optional[Name], recursive: bool, fair: bool, recove
 
 
 def made_record(level: int, text: str, *values: object, place: Optional[FrameType] = None) -> Records:
-    """A record of now, or none if nobody wants it."""
+    """A record of now, or none if no handler wants it."""
     if not log.isEnabledFor(level):
         return []
     code = place.f_code if place else None

@@ -49,10 +49,10 @@ static bool is_held(int code) { return code == 0 || code == EOWNERDEAD; }
 /* One wait without the GIL. */
 static int sleep_for_it(shmutex_t *handle, int64_t timeout_ns, unsigned flags) {
   int code;
-  /* Whoever has the GIL while the interpreter ends is the thread that ends it, and will have it again. */
+  /* The thread that has the GIL while the interpreter ends is the one that ends it, and will have it again. */
   const bool ends_it = is_finalizing();
   Py_BEGIN_ALLOW_THREADS code = shmutex_acquire(handle, timeout_ns, flags);
-  /* Any other thread does not survive getting the GIL back now; so nobody need hear of a death inside. */
+  /* Any other thread does not survive getting the GIL back now; so none need hear of a death inside. */
   if (is_held(code) && !ends_it && is_finalizing()) (void)shmutex_unlock(handle);
   Py_END_ALLOW_THREADS return code;
 }
@@ -63,7 +63,7 @@ static COLD int closed_meanwhile(void) {
   return raised;
 }
 
-/* Python runs signal handlers in its main thread only; that one sleeps in slices. Everybody else waits in one piece,
+/* Python runs signal handlers in its main thread only; that one sleeps in slices. Other threads wait in one piece,
  * and so keeps its place in a fair lock's queue. Returns what shmutex_timedlock() does, or `raised`, and then nothing
  * is held. */
 static int wait_in_slices(SharedMutex *mutex, int64_t deadline) {

@@ -23,7 +23,7 @@
   "    shmutex.ACCEPT: go on without repair.\n"                                                                   \
   "\n"                                                                                                            \
   "In the main thread every wait sleeps in slices of 0.1 s, so that Ctrl-C works; for a fair lock it joins the\n" \
-  "queue anew after each.\n"                                                                                      \
+  "queue again after each.\n"                                                                                     \
   "\n"                                                                                                            \
   "Only the thread that acquired the lock can release it. Process exit, thread exit and exec while holding\n"     \
   "it count as the owner's death. After fork() the child has the mutex open, and holds nothing.\n"                \
@@ -43,7 +43,7 @@
   "threading.Lock.acquire().\n"                                                                                  \
   "\n"                                                                                                           \
   "blocking: False tries once.\n"                                                                                \
-  "timeout: seconds to wait at most, on the monotonic clock; -1 waits for ever.\n"                               \
+  "timeout: seconds to wait at most, on the monotonic clock; -1 waits without limit.\n"                          \
   "\n"                                                                                                           \
   "Waiting releases the GIL. Signal handlers run meanwhile; if one raises, as Ctrl-C does, acquire() raises\n"   \
   "and the lock is not held. Other handlers do not prolong the timeout.\n"                                       \
@@ -74,15 +74,15 @@
   "    finally:\n"                                                                                             \
   "        mutex.release()"
 
-#define DOC_LOCK                                                              \
-  "lock($self, /, blocking=True, timeout=None)\n"                             \
-  "--\n"                                                                      \
-  "\n"                                                                        \
-  "acquire() under its C name. timeout is in seconds; None waits for ever.\n" \
-  "\n"                                                                        \
-  "Returns and raises what acquire() does.\n"                                 \
-  "\n"                                                                        \
-  "    if not mutex.lock(timeout=0.1):\n"                                     \
+#define DOC_LOCK                                                                   \
+  "lock($self, /, blocking=True, timeout=None)\n"                                  \
+  "--\n"                                                                           \
+  "\n"                                                                             \
+  "acquire() under its C name. timeout is in seconds; None waits without limit.\n" \
+  "\n"                                                                             \
+  "Returns and raises what acquire() does.\n"                                      \
+  "\n"                                                                             \
+  "    if not mutex.lock(timeout=0.1):\n"                                          \
   "        print('busy')"
 
 #define DOC_UNLOCK                                                                                          \
@@ -135,17 +135,17 @@
   "    finally:\n"                                                                                              \
   "        mutex.close()"
 
-#define DOC_UNLINK                                                                                            \
-  "unlink($self, /)\n"                                                                                        \
-  "--\n"                                                                                                      \
-  "\n"                                                                                                        \
-  "Remove the lock for everybody; it must be free. Later acquisitions raise RemovedError, here too; a new\n"  \
-  "lock may be created at the path, or in the buffer with init=True. Works on poisoned locks.\n"              \
-  "\n"                                                                                                        \
-  "Raises MutexError (EBUSY) while it is held, RemovedError if it was removed before, MutexPermissionError\n" \
-  "(EACCES, EPERM) if the system refuses.\n"                                                                  \
-  "\n"                                                                                                        \
-  "    mutex.unlink()\n"                                                                                      \
+#define DOC_UNLINK                                                                                               \
+  "unlink($self, /)\n"                                                                                           \
+  "--\n"                                                                                                         \
+  "\n"                                                                                                           \
+  "Remove the lock for all its users; it must be free. Later acquisitions raise RemovedError, here too; a new\n" \
+  "lock may be created at the path, or in the buffer with init=True. Works on poisoned locks.\n"                 \
+  "\n"                                                                                                           \
+  "Raises MutexError (EBUSY) while it is held, RemovedError if it was removed before, MutexPermissionError\n"    \
+  "(EACCES, EPERM) if the system refuses.\n"                                                                     \
+  "\n"                                                                                                           \
+  "    mutex.unlink()\n"                                                                                         \
   "    mutex.close()"
 
 #define DOC_FROM_BUFFER                                                                                         \
@@ -159,7 +159,7 @@
   "SharedMutex.ALIGN. It cannot be resized or\n"                                                                \
   "closed before close().\n"                                                                                    \
   "init: None initialises memory that is all zeros, exactly once however many processes try; True\n"            \
-  "    initialises it now, whatever is there (nobody may be using it); False only attaches.\n"                  \
+  "    initialises it now, whatever is there (it must not be in use); False only attaches.\n"                   \
   "recursive, fair, recover: as in SharedMutex().\n"                                                            \
   "\n"                                                                                                          \
   "In a subclass it does not call __init__().\n"                                                                \
@@ -220,18 +220,19 @@
   "    >>> with mutex: mutex.owned\n"                                                \
   "    True"
 
-#define DOC_OWNER                                                                                                    \
-  "Which thread of which process holds the lock, as Owner(pid, tid), a poisoned one included. None if nobody\n"      \
-  "does, or if the owner lives in another boot or PID namespace. Unless that is the caller, it may be over before\n" \
-  "this returns. ValueError if the mutex is closed.\n"                                                               \
-  "\n"                                                                                                               \
-  "    >>> mutex.owner\n"                                                                                            \
+#define DOC_OWNER                                                                                               \
+  "Which thread of which process holds the lock, as Owner(pid, tid), a poisoned one included. None if it\n"     \
+  "is free, or if the owner lives in another boot or PID namespace. Unless that is the caller, it may be over " \
+  "before\n"                                                                                                    \
+  "this returns. ValueError if the mutex is closed.\n"                                                          \
+  "\n"                                                                                                          \
+  "    >>> mutex.owner\n"                                                                                       \
   "    Owner(pid=4711, tid=4711)"
 
-#define DOC_DEPTH                                                                                             \
-  "How often the owner, whoever it is, holds the lock; 0 if it is free. ValueError if the mutex is closed.\n" \
-  "\n"                                                                                                        \
-  "    >>> with mutex: mutex.depth\n"                                                                         \
+#define DOC_DEPTH                                                                                                      \
+  "How often its owner, this thread or another, holds the lock; 0 if it is free. ValueError if the mutex is closed.\n" \
+  "\n"                                                                                                                 \
+  "    >>> with mutex: mutex.depth\n"                                                                                  \
   "    1"
 
 #define DOC_TOKEN                                                                                              \

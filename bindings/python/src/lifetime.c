@@ -1,4 +1,4 @@
-/* Opening and closing, and what becomes of a mutex that nobody closed. */
+/* Opening and closing, and what becomes of a mutex that was not closed. */
 #include <errno.h>
 
 #include "binding.h"

@@ -258,7 +258,7 @@ typedef struct shmutex_info_t {
   uint32_t kind;               /* SHMUTEX_KIND_MUTEX */
   uint32_t reserved;           /* 0 */
   uint64_t owner_since;        /* since when the present hold is known to last, in ns of CLOCK_MONOTONIC; noted by the
-                                  first waiter that sleeps, so 0 where nobody has waited: not known */
+                                  first waiter that sleeps, so 0 where none has waited: not known */
 } shmutex_info_t;
 
 /* Fills in info for an open lock. Returns 0, or EINVAL (NULL, or info->size too small). */
