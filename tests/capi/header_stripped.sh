@@ -30,11 +30,14 @@ if grep -n '\(inline\|__attribute__\|\.\.\.\)' "$directory/stripped.h"; then
   exit 1
 fi
 if python3 -c 'import cffi' 2>/dev/null; then
-  python3 - "$directory/stripped.h" <<'PYTHON'
+  printf '#include <shmutex/shmutex.h>\n#include <stdio.h>\nint main(void) { printf("%%zu", sizeof(shmutex_info_t)); }\n' \
+    >"$directory/size.c"
+  "$compiler" -I"$include" "$directory/size.c" -o "$directory/size"
+  python3 - "$directory/stripped.h" "$("$directory/size")" <<'PYTHON'
 import sys
 import cffi
 ffi = cffi.FFI()
 ffi.cdef(open(sys.argv[1]).read())
-assert ffi.sizeof("shmutex_info_t") == 72
+assert ffi.sizeof("shmutex_info_t") == int(sys.argv[2])
 PYTHON
 fi
