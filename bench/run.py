@@ -3,21 +3,22 @@
 
     run.py BUILD_DIR [--out build/bench] [--quick] [--only PART]...
 
-Parts: uncontended, contended, waits, handover, death, lifecycle, memory. A part that is not run this time keeps the
+Parts: uncontended, contended, shares, waits, handover, death, lifecycle, memory. A part that is not run this time keeps the
 figures of the last report, if there is one. Always exits with 0 when everything could be measured: it reports, and judges nothing.
 """
 
 import argparse
 import json
 import os
-import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from report import plots, summary, tables
+import conditions
+from report import plots, readme, summary, tables
 
 HEADLINE = "shmutex,glibc-robust"
 PEERS = (
@@ -67,13 +68,14 @@ def uncontended(run, quick):
 
 
 def contended(run, quick):
-    """Ours and glibc's robust mutex for a second each time, for the shares; the others more briefly."""
-    headline = {"locks": HEADLINE, "seconds": 0.3 if quick else 1, "rounds": 2 if quick else 3}
-    others = {"locks": PEERS, "seconds": 0.05 if quick else 0.2, "rounds": 1 if quick else 3}
-    rows = run.lines("contended", **headline)
-    rows += run.lines("contended", **{**headline, "rounds": 2}, section=1000, think=400)
-    rows += run.lines("contended", **others)
-    return rows + run.lines("contended", **{**others, "rounds": 1}, section=1000, think=400)
+    """All locks for as many rounds, and as long in each."""
+    size = {"locks": f"{HEADLINE},{PEERS}", "seconds": 0.1 if quick else 0.4, "rounds": 2 if quick else 5}
+    return run.lines("contended", **size) + run.lines("contended", **size, section=1000, think=400)
+
+
+def shares(run, quick):
+    """What each process got, which evens out with time only: longer, and of two locks."""
+    return run.lines("contended", locks=HEADLINE, seconds=0.3 if quick else 1, rounds=2 if quick else 3)
 
 
 def waits(run, quick):
@@ -98,26 +100,37 @@ def memory(run, quick):
     return run.lines("memory", rounds=1 if quick else 3)
 
 
-PARTS = {part.__name__: part for part in (uncontended, contended, waits, handover, death, lifecycle, memory)}
+PARTS = {part.__name__: part for part in (uncontended, contended, shares, waits, handover, death, lifecycle, memory)}
 
 
-def machine():
-    processor = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    return {
-        "processor": processor,
-        "cpus": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
-        "libc": " ".join(platform.libc_ver()),
+def peers():
+    """Versions of what the locks come from. Those of the kernel and of the C library are in machine()."""
+    found = re.search(r'#define BOOST_LIB_VERSION "([^"]*)"', Path("/usr/include/boost/version.hpp").read_text())
+    header = (Path(__file__).resolve().parent.parent / "capi/include/shmutex/shmutex.h").read_text()
+    ours = re.findall(r"#define SHMUTEX_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", header)
+    return {"shmutex": ".".join(ours), "Boost": found[1].replace("_", ".") if found else "unknown"}
+
+
+def measure(arguments, results):
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"Something else is running (load {load:.1f}): expect wide spreads.")
+    results["machine"] = {
+        **conditions.machine(),
         "date": time.strftime("%Y-%m-%d"),
-        "load_before": os.getloadavg()[0],
+        "load_before": load,
+        "peers": peers(),
     }
+    seen = results.setdefault("conditions", {})
+    programs = Programs(Path(arguments.build) / "bench")
+    for name in arguments.only or PARTS:
+        print(f"{name} …", end=" ", flush=True)
+        start = time.monotonic()
+        with conditions.Watch() as watch:
+            results[name] = PARTS[name](programs, arguments.quick)
+        seen[name] = watch.seen
+        idle = "" if conditions.was_idle(watch.seen) else ": " + conditions.sentence([watch.seen])
+        print(f"{time.monotonic() - start:.0f} s{idle}", flush=True)
 
 
 def main():
@@ -129,28 +142,27 @@ def main():
         help="where the report goes; build/bench if not given",
     )
     parser.add_argument("--quick", action="store_true", help="half a minute, for a first look; figures are less steady")
+    parser.add_argument(
+        "--render", action="store_true", help="measure nothing: the report again, from its results.json"
+    )
+    parser.add_argument("--readme", type=Path, help="a README.md, whose table of speeds is replaced")
     parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be given several times")
     arguments = parser.parse_args()
 
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     stored = out / "results.json"
-    results = json.loads(stored.read_text()) if arguments.only and stored.exists() else {}
-    results["machine"] = machine()
-    if results["machine"]["load_before"] > 0.5:
-        print(f"Something else is running (load {results['machine']['load_before']:.1f}): expect wide spreads.")
-    programs = Programs(Path(arguments.build) / "bench")
-    for name in arguments.only or PARTS:
-        print(f"{name} …", end=" ", flush=True)
-        start = time.monotonic()
-        results[name] = PARTS[name](programs, arguments.quick)
-        print(f"{time.monotonic() - start:.0f} s", flush=True)
-
+    again = arguments.only or arguments.render
+    results = json.loads(stored.read_text()) if again and stored.exists() else {}
+    if not arguments.render:
+        measure(arguments, results)
     targets = summary.judge(results)
     results["summary"] = targets
     stored.write_text(json.dumps(results, indent=0) + "\n")
     (out / "results.md").write_text(tables.document(results))
     plots.draw(results, out)
+    if arguments.readme:
+        readme.write(results, arguments.readme)
     print("\n" + tables.targets(targets))
     print(f"\nIn full: {out / 'results.md'}")
 

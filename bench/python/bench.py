@@ -149,10 +149,11 @@ def main():
         (15, 10_000, 3, 20_000) if options.quick else (101, 20_000, 9, 100_000)
     )
     facts = report.facts(sys.version.split()[0], shmutex.__version__)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+    with report.conditions.Watch() as watch, tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         locks, missing = peers.make_all(directory)
         alone = uncontended(locks, repeats, rounds)
         together = contended(locks, contended_repeats, contended_rounds)
+    facts["versions"], facts["conditions"] = peers.versions(), watch.seen
     page = report.page(facts, alone, together, missing)
     print(page)
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """The locks that are measured: ours, Python's own, and those of other packages."""
 
+import contextlib
 import ctypes
 import fcntl
+import importlib.metadata
 import mmap
 import multiprocessing
 import os
@@ -119,3 +121,12 @@ def make_all(directory):
         except ImportError:
             missing.append(name)
     return made, missing
+
+
+def versions():
+    """{package: version} of those that are packages of their own."""
+    found = {}
+    for package in ("posix_ipc", "portalocker", "filelock", "fasteners"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -3,7 +3,13 @@
 import datetime
 import os
 import platform
+import re
 import statistics
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import conditions
 
 BASE = "threading.Lock"
 OURS = "shmutex.SharedMutex"
@@ -62,13 +68,29 @@ def processor():
     return names[0] if names else platform.machine()
 
 
+def about(facts):
+    """The interpreter, the machine, and the versions of the other locks' packages."""
+    words = ", ".join(value for value in facts.values() if isinstance(value, str) and not value.startswith("load"))
+    versions = facts.get("versions")
+    if versions is None:
+        return f"{words}. The versions of the other packages were not recorded."
+    return f"{words}; " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+
+
+def known_conditions(facts):
+    load = re.search(r"load average ([\d.]+)", facts.get("load", ""))
+    return [facts["conditions"]] if "conditions" in facts else [], float(load[1]) if load else None
+
+
 def page(facts, alone, together, missing):
     lines = ["# Measured: Python", ""]
     lines += [
         "Written by `./dev bench`; every figure is in python.json. All locks were measured side by side in one run, in "
         "turns, so ratios mean more than absolute figures.",
         "",
-        ", ".join(facts.values()) + ".",
+        about(facts),
+        "",
+        conditions.sentence(*known_conditions(facts)),
         "",
     ]
     if missing:

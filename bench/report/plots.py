@@ -6,7 +6,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from report.figures import collect
-from report.tables import name_of, ordered
+from report.tables import about, idleness, name_of, ordered
 
 # Ours in one hue, glibc robust in its contrast, all others grey: told apart without colour by their labels, too.
 OURS, GLIBC, OTHERS = "#1f6f8b", "#d1793a", "#a9b0b5"
@@ -27,28 +27,37 @@ def _colour(lock):
     return OURS if lock.startswith("shmutex") else GLIBC if lock == "glibc-robust" else OTHERS
 
 
-def _save(figure, path):
-    figure.tight_layout()
+def _save(figure, path, caption, **layout):
+    """With the machine, the versions and the date below."""
+    figure.text(0.01, 0.01, caption, fontsize=6, color="#666666", va="bottom", wrap=True)
+    if layout:
+        figure.subplots_adjust(**layout)
+    else:
+        figure.tight_layout(rect=(0, 0.35 / figure.get_figheight(), 1, 1))
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
-def _bars(axes, figures, scale, title):
-    """Horizontal bars, one a lock, with the quartiles as whiskers and the median in words."""
-    locks = ordered(figures)[::-1]
-    medians = [figures[lock].median / scale for lock in locks]
-    errors = [
-        [(figures[lock].median - figures[lock].low) / scale for lock in locks],
-        [(figures[lock].high - figures[lock].median) / scale for lock in locks],
+def _whiskers(figures, scale):
+    return [
+        [(figure.median - figure.low) / scale for figure in figures],
+        [(figure.high - figure.median) / scale for figure in figures],
     ]
-    axes.barh(
-        [name_of(lock) for lock in locks],
-        medians,
-        xerr=errors,
-        color=[_colour(lock) for lock in locks],
-        error_kw={"elinewidth": 1, "ecolor": "#333333"},
-    )
-    for row, median in enumerate(medians):
+
+
+def _dots(axes, figures, scale, title):
+    """A dot a lock on a logarithmic axis, with the quartiles as whiskers and the median in words."""
+    for row, lock in enumerate(ordered(figures)[::-1]):
+        median = figures[lock].median / scale
+        axes.errorbar(
+            [median],
+            [row],
+            xerr=_whiskers([figures[lock]], scale),
+            fmt="o",
+            color=_colour(lock),
+            ecolor="#333333",
+            elinewidth=1,
+        )
         axes.annotate(
             f"{median:,.0f}" if median >= 100 else f"{median:.3g}",
             (median, row),
@@ -57,26 +66,29 @@ def _bars(axes, figures, scale, title):
             va="center",
             fontsize=8,
         )
+    axes.set_yticks(range(len(figures)), [name_of(lock) for lock in ordered(figures)[::-1]])
+    axes.grid(axis="y", color="#eeeeee")
+    axes.set_axisbelow(True)
     axes.set_xscale("log")
     axes.margins(x=0.15)
     axes.set_title(title, loc="left")
 
 
-def _uncontended(rows, path):
+def _uncontended(rows, path, caption):
     ns = collect(rows, ["case"], "ns")
     figure, both = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
     for axes, prefix, title in (
         (both[0], "alone/", "one thread in the process"),
         (both[1], "two-threads/", "two threads"),
     ):
-        _bars(
+        _dots(
             axes, {case.removeprefix(prefix): value for case, value in ns.items() if case.startswith(prefix)}, 1, title
         )
         axes.set_xlabel("ns for lock + unlock, uncontended (less is better)")
-    _save(figure, path)
+    _save(figure, path, caption)
 
 
-def _contended(rows, path):
+def _contended(rows, path, caption):
     rates = collect([row for row in rows if row["section_ns"] == 0], ["lock", "processes", "think_ns"], "per_second")
     locks = ordered({key[0] for key in rates})
     processes = sorted({key[1] for key in rates})
@@ -118,59 +130,58 @@ def _contended(rows, path):
     all_axes[0][0].set_ylabel("million acquisitions a second (more is better)")
     handles, labels = all_axes[0][0].get_legend_handles_labels()
     shown = [(handle, label) for handle, label, lock in zip(handles, labels, locks) if _colour(lock) != OTHERS]
-    figure.legend(*zip(*shown), loc="lower center", ncol=len(shown), frameon=False, fontsize=8)
-    figure.subplots_adjust(left=0.07, right=0.98, top=0.92, bottom=0.2)
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    figure.legend(
+        *zip(*shown), loc="lower center", ncol=len(shown), frameon=False, fontsize=8, bbox_to_anchor=(0.5, 0.06)
+    )
+    _save(figure, path, caption, left=0.07, right=0.98, top=0.92, bottom=0.24)
 
 
-def _waits(rows, path):
+def _waits(rows, path, caption):
     thinks = sorted({row["think_ns"] for row in rows})
     figure, all_axes = plt.subplots(1, len(thinks), figsize=(10, 2.8), sharey=True, squeeze=False)
     columns = {"median": "p50_ns", "99 %": "p99_ns", "99.9 %": "p999_ns", "longest": "longest_ns"}
     for axes, think in zip(all_axes[0], thinks):
-        for offset, lock in ((-0.2, "shmutex"), (0.2, "glibc-robust")):
+        for offset, lock in ((-0.1, "shmutex"), (0.1, "glibc-robust")):
             values = [
                 collect([row for row in rows if row["lock"] == lock and row["think_ns"] == think], ["lock"], column)[
                     lock
                 ]
                 for column in columns.values()
             ]
-            axes.bar(
+            axes.errorbar(
                 [i + offset for i in range(len(values))],
                 [value.median / 1000 for value in values],
-                width=0.4,
-                yerr=[
-                    [(value.median - value.low) / 1000 for value in values],
-                    [(value.high - value.median) / 1000 for value in values],
-                ],
+                yerr=_whiskers(values, 1000),
+                fmt="o",
                 color=_colour(lock),
                 label=name_of(lock),
-                error_kw={"elinewidth": 1, "ecolor": "#333333"},
+                ecolor="#333333",
+                elinewidth=1,
             )
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yscale("log")
         axes.set_title(f"8 processes, {think} ns between", loc="left")
     all_axes[0][0].set_ylabel("µs of one wait (less is better)")
     all_axes[0][0].legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    _save(figure, path, caption)
 
 
-def _handover(rows, path):
+def _handover(rows, path, caption):
     figure, both = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axes, kind, column, title in (
         (both[0], "asleep", "median_ns", "to a sleeper"),
         (both[1], "at-once", "hop_ns", "at once"),
     ):
-        _bars(axes, collect([row for row in rows if row["kind"] == kind], ["lock"], column), 1000, title)
+        _dots(axes, collect([row for row in rows if row["kind"] == kind], ["lock"], column), 1000, title)
         axes.set_xlabel("µs for a hand-over (less is better)")
-    _save(figure, path)
+    _save(figure, path, caption)
 
 
 _PLOTS = {"uncontended": _uncontended, "contended": _contended, "waits": _waits, "handover": _handover}
 
 
 def draw(results, folder):
+    caption = about(results) + "\n" + idleness(results).replace("**", "")
     for part, plot in _PLOTS.items():
         if part in results:
-            plot(results[part], folder / f"{part}.svg")
+            plot(results[part], folder / f"{part}.svg", caption)

@@ -50,7 +50,10 @@ def _contended(rows):
         False,
         f"{worst[0]} processes, {worst[1]} ns",
     )
-    ours = [row for row in short if row["lock"] == OURS]
+
+
+def _shares(rows):
+    ours = [row for row in rows if row["lock"] == OURS and row["section_ns"] == 0]
     least = min(ours, key=lambda row: row["share"])
     note = f"{least['processes']} processes, {least['think_ns']} ns"
     if least["seconds"] < FULL_SHARE_SECONDS:
@@ -86,9 +89,17 @@ def _handover(rows):
         )
 
 
-_JUDGES = {"uncontended": _uncontended, "contended": _contended, "waits": _waits, "handover": _handover}
+_JUDGES = {
+    "uncontended": _uncontended,
+    "contended": _contended,
+    "shares": _shares,
+    "waits": _waits,
+    "handover": _handover,
+}
 
 
 def judge(results):
     """A list of targets, each with its value, for the parts that were run."""
-    return [target for part, judge_part in _JUDGES.items() if part in results for target in judge_part(results[part])]
+    # Results of old have no part for the shares.
+    parts = {"shares": results["contended"], **results} if "contended" in results else results
+    return [target for part, judge_part in _JUDGES.items() if part in parts for target in judge_part(parts[part])]

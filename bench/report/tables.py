@@ -1,5 +1,8 @@
 """The report in words and tables."""
 
+from collections import defaultdict
+
+import conditions
 from report.figures import collect
 
 NAMES = {
@@ -74,12 +77,50 @@ def _uncontended(rows):
     )
 
 
+def _size(rounds, section, seconds):
+    inside = f" with {section} ns inside" if section else ""
+    return f"{rounds} {'round' if rounds == 1 else 'rounds'} of {seconds:g} s{inside}"
+
+
+def _sizes(rows):
+    """How long, and in how many rounds, each lock was measured."""
+    sizes = defaultdict(set)
+    for row in rows:
+        sizes[row["lock"]].add((row["section_ns"], row["seconds"], row["round"]))
+    groups = defaultdict(list)
+    for lock in ordered(sizes):
+        words = " and ".join(
+            _size(len([1 for size in sizes[lock] if size[:2] == case]), *case)
+            for case in sorted({size[:2] for size in sizes[lock]})
+        )
+        groups[words].append(name_of(lock))
+    if len(groups) == 1:
+        return f"Each lock, in each case: {next(iter(groups))}.\n"
+    return "".join(f"- {'; '.join(locks)}: {words}.\n" for words, locks in groups.items())
+
+
+def _shares(rows):
+    shares = collect(rows, ["lock", "processes", "think_ns"], "share")
+    cases = sorted({key[1:] for key in shares})
+    return (
+        "## Shares\n\nThe smallest share of a process as a part of the largest, the worst of all rounds.\n\n"
+        + _sizes(rows)
+        + "\n"
+        + _grid(
+            ["lock"] + [f"{processes} proc., {think} ns" for processes, think in cases],
+            [
+                [name_of(lock)] + [f"{shares[(lock, *case)].values[0]:.2f}" for case in cases]
+                for lock in ordered({key[0] for key in shares})
+            ],
+        )
+    )
+
+
 def _contended(rows):
     text = (
         "## Contention\n\nMillions of acquisitions a second, all processes together, and in brackets the smallest share of "
         "a process as a part of the largest, the worst of all rounds. *Think* is the time between a release and the next "
-        "acquisition. Shares: plain shmutex and glibc robust over the seconds of one run, the others over a shorter one, "
-        "where they look worse.\n"
+        "acquisition. Shares even out with time: compare those that were measured for as long.\n\n" + _sizes(rows)
     )
     for section in sorted({row["section_ns"] for row in rows}):
         some = [row for row in rows if row["section_ns"] == section]
@@ -211,6 +252,7 @@ def _memory(rows):
 SECTIONS = {
     "uncontended": _uncontended,
     "contended": _contended,
+    "shares": _shares,
     "waits": _waits,
     "handover": _handover,
     "death": _death,
@@ -219,17 +261,29 @@ SECTIONS = {
 }
 
 
-def document(results):
+def about(results):
+    """The machine and the versions, in a line."""
     machine = results["machine"]
+    peers = machine.get("peers", {"Boost": "(version not recorded)"})
+    versions = ", ".join(f"{name} {version}" for name, version in peers.items())
+    return (
+        f"{machine['processor']}, {machine['cpus']} CPUs, Linux {machine['kernel']}, {machine['libc']}, {versions}; "
+        f"{machine['date']}."
+    )
+
+
+def idleness(results):
+    seen = list(results.get("conditions", {}).values())
+    return conditions.sentence(seen, results["machine"].get("load_before"))
+
+
+def document(results):
     text = (
         "# Measured\n\nWritten by `./dev bench`; every row of data is in results.json. Medians; ± is half the distance of "
         "the quartiles. All locks were measured side by side in one run, in turns, so ratios mean more than absolute "
         "figures.\n\n"
     )
-    text += (
-        f"{machine['processor']}, {machine['cpus']} CPUs, Linux {machine['kernel']}, {machine['libc']}, {machine['date']}; "
-        f"load average {machine['load_before']:.2f} before.\n\n"
-    )
+    text += f"{about(results)}\n\n{idleness(results)}\n\n"
     text += "## Targets\n\n" + targets(results["summary"]) + "\n"
     plots = [part for part in ("uncontended", "contended", "waits", "handover") if part in results]
     text += "\n".join(f"![{part}]({part}.svg)" for part in plots) + "\n\n"

@@ -1,6 +1,11 @@
 """What the benchmark makes of its figures; that it runs is for whoever runs it to see."""
 
+import importlib
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +49,43 @@ def test_a_lock_without_timeouts_leaves_its_cells_empty(report):
     alone["with lock: pass"]["odd.Lock"] = [10.0, 10.0]
     (row,) = (line for line in report.table(alone, report.BASE, 1) if line.startswith("| odd.Lock"))
     assert row.count("–") == 6
+
+
+@pytest.fixture
+def bench(source_tree, monkeypatch):
+    monkeypatch.syspath_prepend(str(source_tree / "bench"))
+    monkeypatch.delitem(sys.modules, "report", raising=False)
+    return importlib.import_module
+
+
+def test_who_else_used_the_processors(bench):
+    conditions = bench("conditions")
+    spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        with conditions.Watch() as watch:
+            while time_used(spinning.pid) < 0.5:
+                pass
+    finally:
+        spinning.kill()
+        spinning.wait()
+    assert 0 < watch.seen["others"] <= 1 and 0 <= watch.seen["steal"] <= 1
+    assert not conditions.was_idle(watch.seen)
+    assert "not idle" in conditions.sentence([watch.seen])
+
+
+def time_used(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
+
+
+def test_what_is_said_of_a_run(bench):
+    sentence = bench("conditions").sentence
+    idle, busy = {"steal": 0.001, "others": 0.01}, {"steal": 0.001, "others": 0.5}
+    assert sentence([idle]).startswith("The machine was idle")
+    assert "not idle" in sentence([idle, busy]) and "50.0%" in sentence([idle, busy])
+    assert "was not measured" in sentence([]) and "4.20" in sentence([], 4.2)
+
+
+def test_the_readme_shows_the_published_figures(bench, source_tree):
+    results = json.loads((source_tree / "docs/bench/results.json").read_text())
+    assert bench("report.readme").block(results) in (source_tree / "README.md").read_text()
