@@ -166,6 +166,15 @@ int read_at(int fd, void* buffer, size_t size, off_t offset) {
   return static_cast<size_t>(done) == size ? 0 : -EIO;
 }
 
+bool read_text(const char* path, char* out, size_t size) {
+  const Descriptor fd(open_descriptor(path, O_RDONLY));
+  if (fd.get() < 0) return false;
+  const long length = raw_syscall(SYS_read, fd.get(), as_arg(out), static_cast<long>(size - 1));
+  if (length <= 0) return false;
+  out[length] = '\0';
+  return true;
+}
+
 int write_at(int fd, const void* buffer, size_t size, off_t offset) {
   if (!may_write_up_to(static_cast<uint64_t>(offset) + size)) return -EFBIG;
   const long done = raw_syscall(SYS_pwrite64, fd, as_arg(buffer), static_cast<long>(size), offset);

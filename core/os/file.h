@@ -67,6 +67,7 @@ inline constexpr int64_t btrfs = 0x9123683E;
 inline constexpr int64_t ramfs = 0x858458f6;
 
 int read_at(int fd, void* buffer, size_t size, off_t offset);  // -EIO when shorter
+bool read_text(const char* path, char* out, size_t size);      // of a small file; cut off, and ends with a null
 int flush(int fd);                                             // to the disk, if there is one
 // These say -EFBIG where RLIMIT_FSIZE would have the kernel send SIGXFSZ, too.
 int write_at(int fd, const void* buffer, size_t size, off_t offset);  // -ENOSPC when cut short

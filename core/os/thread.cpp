@@ -53,15 +53,6 @@ uint32_t refresh_generation() {
   return __atomic_compare_exchange_n(page, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? fresh : found;
 }
 
-// A /proc of another PID namespace would tell of other threads.
-bool proc_is_ours() {
-  char target[16] = {};
-  const long length = raw_syscall(SYS_readlinkat, AT_FDCWD, as_arg("/proc/self"), as_arg(target), sizeof target - 1);
-  if (length <= 0) return false;
-  target[length] = '\0';
-  return strtol(target, nullptr, 10) == raw_syscall(SYS_getpid);
-}
-
 // What /proc knows of a thread, if it is ours to ask.
 struct ThreadStatus {
   char state;
@@ -91,6 +82,14 @@ __thread Thread this_thread_storage{never, 0, nullptr, 0, 0, 0, never, {}};
 const volatile uint32_t* process_fork_generation = &before_first_use;
 
 uint32_t current_fork_generation() { return *process_fork_generation; }
+
+bool proc_is_ours() {
+  char target[16] = {};
+  const long length = raw_syscall(SYS_readlinkat, AT_FDCWD, as_arg("/proc/self"), as_arg(target), sizeof target - 1);
+  if (length <= 0) return false;
+  target[length] = '\0';
+  return strtol(target, nullptr, 10) == raw_syscall(SYS_getpid);
+}
 
 int refresh_thread() {
   Thread& thread = this_thread();

@@ -49,6 +49,9 @@ constexpr uint32_t thread_uid_tid(uint64_t thread_uid) { return static_cast<uint
 constexpr uint32_t owner_id_pid(uint64_t owner_id) { return static_cast<uint32_t>(owner_id >> 32); }
 constexpr uint32_t owner_id_tid(uint64_t owner_id) { return static_cast<uint32_t>(owner_id); }
 
+// Whether /proc is that of this process's PID namespace: another one's would tell of other threads.
+bool proc_is_ours();
+
 // Whether a thread of this process with that TID is alive and not exiting.
 bool thread_of_this_process_lives(uint32_t tid);
 

@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "os/file.h"
 #include "os/syscall.h"
+#include "os/thread.h"
 
 namespace shmutex {
 namespace {
@@ -34,6 +38,35 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
   return digits == 32 ? 0 : ENOSYS;
 }
 
+// The number of the pidfd of the namespace's first process: never used again while the machine runs, and to be had by every
+// process, whatever /proc hides from it. Linux 6.9; before that all pidfds have the same one.
+uint64_t identity_of_init() {
+  constexpr int64_t pidfs_magic = 0x50494446;
+  const file::StandardStreamsOccupied guard;
+  const file::Descriptor fd(static_cast<int>(raw_syscall(SYS_pidfd_open, 1, 0)));
+  int64_t type = 0;
+  struct stat found {};
+  if (fd.get() < 0 || file::file_system_type(fd.get(), type) != 0 || type != pidfs_magic) return 0;
+  return file::status(fd.get(), found) == 0 ? static_cast<uint64_t>(found.st_ino) << 1 | 1 : 0;
+}
+
+// proc_pid_stat(5), field 22: when the namespace's first process was started, in ticks since the boot. In a time namespace
+// that moves the boot the number is another one, and says nothing.
+uint64_t start_of_init() {
+  char text[512];
+  if (!proc_is_ours() || !file::read_text("/proc/thread-self/timens_offsets", text, sizeof text)) return 0;
+  const char* const boottime = strstr(text, "boottime");
+  long long seconds = 0;
+  long long nanoseconds = 0;
+  if (boottime == nullptr || sscanf(boottime, "boottime %lld %lld", &seconds, &nanoseconds) != 2 || seconds != 0 ||
+      nanoseconds != 0 || !file::read_text("/proc/1/stat", text, sizeof text)) {
+    return 0;
+  }
+  const char* field = strrchr(text, ')');  // the name, field 2, may contain anything
+  for (int number = 2; field != nullptr && number < 22; ++number) field = strchr(field + 1, ' ');
+  return field == nullptr ? 0 : (strtoull(field, nullptr, 10) + 1) << 1;
+}
+
 }  // namespace
 
 int read_tid_scope(TidScope& tid_scope) {
@@ -47,6 +80,8 @@ int read_pid_namespace(TidScope& tid_scope) {
   // Not /proc/self: the main thread may have ended.
   if (raw_syscall(SYS_newfstatat, AT_FDCWD, as_arg("/proc/thread-self/ns/pid"), as_arg(&status), 0) < 0) return ENOSYS;
   tid_scope.pid_namespace = status.st_ino;
+  tid_scope.start = identity_of_init();
+  if (tid_scope.start == 0) tid_scope.start = start_of_init();
   return 0;
 }
 

@@ -1,5 +1,8 @@
 // Other boots and other PID namespaces: refused while their processes live, taken over in place when they are gone.
 #include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -172,6 +175,81 @@ TEST_F(Worlds, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
   const Handle lock(path_);
   ASSERT_EQ(lock.error(), 0);
   EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+// A namespace's number is given to the next one at once. Its first process has TID 1, as the owner had that the kernel did not
+// report: it must not be taken for that one.
+TEST_F(Worlds, NamespaceOfTheSameNumberIsAnotherOne) {
+  Shared<std::atomic<uint64_t>> number;
+  const auto in_new_namespace = [&](const std::function<int()>& body) {
+    return Child([&] {
+             CHILD_REQUIRE(support::enter_pid_namespace_with_children());
+             return support::wait_for(support::fork_running([&] {
+               struct stat status {};
+               CHILD_REQUIRE(stat("/proc/thread-self/ns/pid", &status) == 0 || stat("/proc/self/ns/pid", &status) == 0);
+               *number = status.st_ino;
+               return body();
+             }));
+           })
+        .wait();
+  };
+  // /proc is the outer namespace's there, and does not know a process by its number inside: another one is mounted.
+  const auto with_proc = [](const std::function<int()>& body) {
+    return [&body] {
+      CHILD_REQUIRE(support::enter_mount_namespace() && mount("proc", "/proc", "proc", 0, nullptr) == 0);
+      return body();
+    };
+  };
+  ASSERT_EQ(in_new_namespace(with_proc([&] {
+              const Handle lock(path_);
+              CHILD_REQUIRE(lock.error() == 0 && shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0);
+              return 0;
+            })),
+            0);
+  const uint64_t before = *number;
+  LockPage page(path_);
+  page.line.word = 1;
+  page.write(path_);
+  bool same_number = false;
+  for (int i = 0; i < 20 && !same_number; ++i) {
+    page.write(path_);
+    ASSERT_EQ(in_new_namespace(with_proc([&] {
+                CHILD_REQUIRE(getpid() == 1);
+                const Handle lock(path_);
+                CHILD_REQUIRE(lock.error() == 0);
+                CHILD_REQUIRE(shmutex_lock(lock) == EOWNERDEAD);
+                return 0;
+              })),
+              0);
+    same_number = *number == before;
+  }
+  EXPECT_TRUE(same_number) << "the kernel did not give the number again, so nothing was shown";
+}
+
+// Every process of a namespace must find the same, whatever it may read.
+TEST_F(Worlds, NamespaceIsTheSameForAllItsProcesses) {
+  const Handle lock(path_, 0, 0666);
+  ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
+  Child hidden([&] {
+    CHILD_REQUIRE(support::enter_mount_namespace());
+    CHILD_REQUIRE(mount("proc", "/proc", "proc", 0, "hidepid=2") == 0);
+    CHILD_REQUIRE(setgid(65534) == 0 && setuid(65534) == 0);
+    const Handle its(path_, SHMUTEX_MUST_EXIST);
+    CHILD_REQUIRE(its.error() == 0 && shmutex_lock(its) == 0 && shmutex_unlock(its) == 0);
+    CHILD_REQUIRE(support::info_of(its).same_pid_namespace == 1);
+    return 0;
+  });
+  EXPECT_EQ(hidden.wait(), 0);
+  Child times([&] {
+    if (unshare(CLONE_NEWTIME) != 0) return 0;  // before Linux 5.6 there are none
+    support::write_content("/proc/self/timens_offsets", "boottime 100000 0\n");
+    return support::wait_for(support::fork_running([&] {
+      const Handle its(path_, SHMUTEX_MUST_EXIST);
+      CHILD_REQUIRE(its.error() == 0 && support::info_of(its).same_pid_namespace == 1);
+      return 0;
+    }));
+  });
+  EXPECT_EQ(times.wait(), 0);
 }
 
 TEST_F(Worlds, OursIsRefusedInAnotherPidNamespace) {
