@@ -8,6 +8,7 @@
 #include "mutex/kind.h"
 #include "object/mapping.h"
 #include "object/refusal.h"
+#include "object/take_over.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/futex.h"
@@ -114,6 +115,13 @@ int inspect_file(const char* path, Inspection& out) {
   const HeaderStatus found = judge(header, Placement::file, size, theirs, understood_of(header.kind, mutex_kind));
   error = refuse(found, header, size, mutex_kind, path);
   if (error != 0) return error;
+  // A copy that nobody uses yet: its owner is the original's.
+  file::OfdLock users = file::OfdLock::none;
+  if (is_of_another_file(header, status.st_dev, status.st_ino) && !word::is_free(line.word) &&
+      file::query_ofd_lock(fd.get(), users_byte, users) == 0 && users == file::OfdLock::none) {
+    line.word = word::owner_died;
+    line.baton = 0;
+  }
   TidScope ours{};
   const bool known = read_tid_scope(ours) == 0;
   out = inspect_line(line, header.attributes, known && same_tid_scope(ours, tid_scope_of(header)));

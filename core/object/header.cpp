@@ -59,6 +59,10 @@ TidScope tid_scope_of(const Header& header) {
   return tid_scope;
 }
 
+bool is_of_another_file(const Header& header, uint64_t device, uint64_t inode) {
+  return header.inode != 0 && (header.device != device || header.inode != inode);
+}
+
 HeaderStatus judge_demands(const Header& header, const Understood* understood) {
   if (understood == nullptr) return HeaderStatus::unknown_kind;
   if ((header.must_understand & ~understood->features) != 0) return HeaderStatus::unknown_features;

@@ -106,11 +106,15 @@ enum class HeaderStatus : uint8_t {
   unknown_kind,  // this one and the next two: made by a later version; neither used nor reset, stale or not
   unknown_features,
   unknown_attributes,
-  other_kind,    // than the one asked for
-  stale,         // another boot or PID namespace: its TIDs mean nothing here
+  other_kind,  // than the one asked for
+  copied,  // from another file, in this boot: its owners and waiters are that one's; not judged, but known to its reader
+  stale,   // another boot or PID namespace: its TIDs mean nothing here
   half_reset,    // stale, and its resetter is gone
   other_format,  // version, layout, libc or byte order of another build
 };
+
+// Whether a file with that device and inode was copied from the one that the header was made for.
+bool is_of_another_file(const Header& header, uint64_t device, uint64_t inode);
 
 // Whether all that a header wants understood is; `understood` is that of its kind, null if the kind is not known.
 HeaderStatus judge_demands(const Header& header, const Understood* understood);

@@ -23,6 +23,7 @@ int refuse(HeaderStatus status, const Header& found, uint64_t size, const Kind& 
     case HeaderStatus::other_format:
       return fail(EPROTONOSUPPORT, Reason::other_format, path, found.version, format_version);
     case HeaderStatus::usable:
+    case HeaderStatus::copied:
     case HeaderStatus::stale:
     case HeaderStatus::half_reset: return 0;
   }

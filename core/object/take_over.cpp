@@ -73,12 +73,27 @@ int read_header(int fd, const Kind& kind, FoundHeader& out) {
   }
   const Header ours = make_header(Placement::file, our_tid_scope(), file_identity(kind, 0));
   out.status = judge(out.header, Placement::file, out.size, ours, understood_of(out.header.kind, kind));
+  if (out.status == HeaderStatus::usable && is_of_another_file(out.header, status.st_dev, status.st_ino)) {
+    out.status = HeaderStatus::copied;
+  }
   return 0;
 }
 
 int fail_other_scope(const Header& header, const char* path) {
   const bool same_boot = memcmp(header.boot_id, our_tid_scope().boot_id, sizeof header.boot_id) == 0;
   return fail(EXDEV, same_boot ? Reason::other_namespace_alive : Reason::other_boot_alive, path);
+}
+
+// A copy in use is the lock that it became: one that was copied over a lock's file, or whose device has another number now.
+// While others use it nobody resets it. False: not any more, or not yet.
+bool join_users_of_copy(int fd, const Kind& kind, FoundHeader& found) {
+  if (file::ofd_lock(fd, users_byte, OfdLock::shared) != 0) return false;
+  if (read_header(fd, kind, found) == 0 &&
+      (found.status == HeaderStatus::usable || found.status == HeaderStatus::copied)) {
+    return true;
+  }
+  file::ofd_lock(fd, users_byte, OfdLock::none);
+  return false;
 }
 
 }  // namespace
@@ -119,6 +134,10 @@ int admit(int fd, const char* path, const Kind& kind, Header& header) {
     OfdLock others = OfdLock::none;
     const int64_t now = now_ns();
     if (!usable && file::query_ofd_lock(fd, users_byte, others) == 0 && others == OfdLock::shared) {
+      if (found.status == HeaderStatus::copied && join_users_of_copy(fd, kind, found)) {
+        header = found.header;
+        return 0;
+      }
       if (foreign_since == 0) foreign_since = now;
       if (now - foreign_since > foreign_timeout) return fail_other_scope(found.header, path);
     } else {

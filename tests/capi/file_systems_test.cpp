@@ -253,6 +253,22 @@ TEST_F(Overlay, ManyOpensAndClosesLeakNoDescriptor) {
   });
 }
 
+// The numbers of a file there must be the same for its creator and for those who open it later.
+TEST_F(Overlay, LockIsNotTakenForACopyOfItself) {
+  in_mount_namespace([&] {
+    CHILD_REQUIRE(mount_overlay());
+    const std::string path = mount_ + "/lock";
+    uint64_t token = 0;
+    for (int i = 0; i < 3; ++i) {
+      const Handle lock(path);
+      CHILD_REQUIRE(shmutex_lock(lock) == 0);
+      CHILD_REQUIRE(i == 0 || shmutex_token(lock) == token + 1);
+      token = shmutex_token(lock);
+    }
+    return 0;
+  });
+}
+
 // As daemons do when they begin.
 void close_all_descriptors(int first = 0) {
   for (int fd = first; fd < 1024; ++fd) close(fd);

@@ -89,6 +89,89 @@ TEST_F(Names, EveryOpenMakesTheFileYoung) {
   for (const int opener : {0, 1}) EXPECT_GT(youngest(opener), 1000);
 }
 
+// A copy has another inode than its header says. (cp -a, a backup that is restored beside it, a file moved to another disk.)
+class Copies : public Names {
+ protected:
+  void copy() { support::write_content(copy_, support::content_of(path_)); }
+
+  const std::string copy_ = directory_ / "copy";
+};
+
+TEST_F(Copies, CopyOfAFreeLockIsFree) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock) | shmutex_unlock(lock), 0);
+  copy();
+  const Handle other(copy_);
+  ASSERT_EQ(other.error(), 0);
+  EXPECT_EQ(shmutex_lock(other), 0);
+  EXPECT_EQ(shmutex_lock(lock), 0);
+}
+
+TEST_F(Copies, CopyOfAHeldLockIsNotHeldByTheOriginalsOwner) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  copy();
+  EXPECT_EQ(support::inspect(copy_).state, static_cast<uint32_t>(SHMUTEX_STATE_OWNER_DIED));
+  EXPECT_EQ(support::inspect(copy_).owner_tid, 0);
+  Handle other(copy_);
+  ASSERT_EQ(other.error(), 0);
+  EXPECT_EQ(shmutex_lock(other), EOWNERDEAD);
+  EXPECT_EQ(shmutex_consistent(other), 0);
+  EXPECT_EQ(shmutex_is_owned(lock), 1);
+  Child third([&] {
+    const Handle its(copy_);
+    CHILD_REQUIRE(its.error() == 0 && shmutex_trylock(its) == EBUSY);
+    return 0;
+  });
+  EXPECT_EQ(third.wait(), 0);
+  // And from then on it is a lock like any other.
+  other.close();
+  EXPECT_EQ(other.open(copy_), 0);
+  EXPECT_EQ(shmutex_lock(other), 0);
+  EXPECT_EQ(shmutex_unlink(path_.c_str(), 0), EBUSY);
+}
+
+TEST_F(Copies, WaitersOfTheOriginalAreNoneOfTheCopy) {
+  const Handle lock(path_);
+  ASSERT_EQ(shmutex_lock(lock), 0);
+  Child waiter([&] { return shmutex_lock(lock) == 0 && shmutex_unlock(lock) == 0 ? 0 : 1; });
+  support::wait_until([&] { return support::info_of(lock).waiters != 0; });
+  copy();
+  const Handle other(copy_);
+  EXPECT_EQ(shmutex_lock(other), EOWNERDEAD);
+  EXPECT_EQ(shmutex_unlock(lock), 0);
+  EXPECT_EQ(waiter.wait(), 0);
+}
+
+TEST_F(Copies, CopyOverALockInUseIsTheLockThatItIs) {
+  const Handle lock(path_);
+  const Handle victim(copy_);
+  ASSERT_EQ(victim.error(), 0);
+  copy();
+  Child other([&] {
+    const Handle its(copy_);
+    CHILD_REQUIRE(its.error() == 0);
+    CHILD_REQUIRE(shmutex_lock(its) == 0);
+    CHILD_REQUIRE(shmutex_is_owned(victim) == 1);
+    return shmutex_unlock(its);
+  });
+  EXPECT_EQ(other.wait(), 0);
+  EXPECT_EQ(shmutex_lock(victim), 0);
+}
+
+TEST_F(Copies, RenamedLockAndItsOtherNamesAreNoCopies) {
+  uint64_t token = 0;
+  {
+    const Handle lock(path_);
+    ASSERT_EQ(shmutex_lock(lock), 0);
+    token = shmutex_token(lock);
+  }
+  ASSERT_EQ(rename(path_.c_str(), copy_.c_str()), 0);
+  ASSERT_EQ(link(copy_.c_str(), path_.c_str()), 0);
+  const Handle lock(path_);
+  EXPECT_EQ(shmutex_token(lock), token);
+}
+
 // fs.protected_regular(5), which the kernel applies to opens that may create.
 class Planted : public Names {
  protected:
