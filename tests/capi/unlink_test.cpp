@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "support/calls.h"
-#include "support/kind.h"
 #include "support/killing.h"
+#include "support/kind.h"
 #include "support/lock_page.h"
 #include "support/support.h"
 
