@@ -1,7 +1,11 @@
-# shmutex_add_gtest(NAME SOURCES file… [LIBRARIES target…] [TIMEOUT seconds] [LABELS label…])
+# Most tests wait most of the time: `./dev test` runs twice as many as there are processors. Those that keep one busy (BUSY)
+# count double.
+set(SHMUTEX_BUSY_TEST 2)
+
+# shmutex_add_gtest(NAME SOURCES file… [LIBRARIES target…] [TIMEOUT seconds] [LABELS label…] [BUSY])
 # One program, one CTest test, linked against the shared library through the public header unless LIBRARIES says otherwise.
 function(shmutex_add_gtest name)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "BUSY" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(NOT arg_LIBRARIES)
     set(arg_LIBRARIES shmutex::shmutex)
   endif()
@@ -16,6 +20,9 @@ function(shmutex_add_gtest name)
   add_test(NAME ${name} COMMAND ${name})
   # A watchdog, not an expectation: nothing here asserts how long anything takes. 77: this machine cannot run it.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}" SKIP_RETURN_CODE 77)
+  if(arg_BUSY)
+    set_tests_properties(${name} PROPERTIES PROCESSORS ${SHMUTEX_BUSY_TEST})
+  endif()
 endfunction()
 
 # shmutex_add_c_test(NAME SOURCES file… [TIMEOUT seconds]): a plain C program; exit status 0 is success.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # libabigail's view of the functions and types, against the stored baseline; and that a break does not pass.
 #
-# After a compatible addition, write the baseline anew:  UPDATE=1 ctest -R abi_abidiff
+# After a compatible addition, write the baseline again:  UPDATE=1 ctest -R abi_abidiff
 . "$HERE/../support/scratch.sh"
 command -v abidiff > /dev/null || exit 77
 baseline=$HERE/baseline-$PROCESSOR.abi

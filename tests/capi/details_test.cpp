@@ -286,14 +286,14 @@ TEST_F(Details, OfMemoryThatHoldsNoLock) {
 }
 
 TEST_F(Details, OfPermissionsDenied) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
   const Handle mine(path_);
   ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
   support::Child nobody([&] {
     CHILD_REQUIRE(setuid(65534) == 0);
     CHILD_REQUIRE(Handle(directory_ / "new").error() == EACCES);
     CHILD_REQUIRE(detail_has({directory_ / "new", "permissions"}));
-    // Its parent's handle it has all the same; a name it may not open anew.
+    // Its parent's handle it has all the same; the name it may not open again.
     CHILD_REQUIRE(shmutex_unlink(path_.c_str(), 0) == EACCES);
     CHILD_REQUIRE(detail_has({path_, "permissions"}));
     return 0;

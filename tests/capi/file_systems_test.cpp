@@ -76,7 +76,7 @@ TEST_F(FileSystems, FullTmpfsIsNoticedAtOpenAndNothingIsLeft) {
   });
 }
 
-// A user who has used up his quota; root has none.
+// A user whose quota is used up; root has none.
 TEST_F(FileSystems, QuotaIsNoticedAtOpenAndNothingIsLeft) {
   const auto mount_with_quota = [&] {
     return support::enter_mount_namespace() &&
@@ -227,7 +227,7 @@ TEST_F(Overlay, LockIsOneForAllAndItsUsersAreSeen) {
       return 0;
     });
     CHILD_REQUIRE(other.wait() == 0);
-    // The live-user lock, seen by somebody who is not the library.
+    // The live-user lock, seen by a process without the library.
     const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
     struct flock probe {};
     probe.l_type = F_WRLCK;

@@ -158,7 +158,7 @@ TEST_F(Info, LinksAreNoneAfterPlainRm) {
   EXPECT_EQ(info_of(lock).links, 1u);
   ASSERT_EQ(unlink(path_.c_str()), 0);
   EXPECT_EQ(info_of(lock).links, 0u);
-  // Somebody else's lock is under the name now.
+  // Another lock is under the name now.
   support::Child other([&] { return Handle(path_).error(); });
   EXPECT_EQ(other.wait(), 0);
   EXPECT_EQ(info_of(lock).links, 0u);

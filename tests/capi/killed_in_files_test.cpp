@@ -62,7 +62,7 @@ TEST_F(KilledInFiles, Creator) {
 TEST_F(KilledInFiles, CreatorByTemporaryName) {
   at_each_system_call([] {}, [] { support::forbid_unnamed_files(); }, [&] { open_and_leave(); },
                       [&] {
-                        // The next creator clears a temporary name away; one that only opens leaves it to him.
+                        // The next creator clears a temporary name away; one that only opens leaves it there.
                         support::Child user([&] {
                           CHILD_REQUIRE(support::forbid_unnamed_files());
                           CHILD_REQUIRE(Handle(path_).error() == 0);

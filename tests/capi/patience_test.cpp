@@ -18,7 +18,7 @@ using support::Handle;
 using support::LockPage;
 using support::Shared;
 
-// Somebody alive who holds the byte exclusively. Returns a descriptor that is his.
+// A live process that holds the byte exclusively. Returns the descriptor that holds it.
 int hold_byte(const std::string& path, off_t byte) {
   const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
   struct flock description {};
@@ -60,7 +60,7 @@ TEST(Patience, EndsWithEbusyWhereAProcessStopsInTheMiddle) {
   });
   for (Child& child : waiting) EXPECT_EQ(child.wait(), EBUSY);
 
-  // And when he is done, all goes on.
+  // And when it is done, all goes on.
   for (const int fd : {taker, remover, creator}) close(fd);
   EXPECT_EQ(Handle(taken_over).error(), 0);
   EXPECT_EQ(Handle(created).error(), 0);

@@ -1,4 +1,4 @@
-// shmutex_unlink(): when it refuses, whom it tells, and that a name never has two live locks.
+// shmutex_unlink(): when it refuses, which handles it tells, and that a name never has two live locks.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ TEST_P(Unlink, OfAPoisonedLock) {
   const Handle lock(path_, attributes());
   ASSERT_EQ(shmutex_lock(lock), 0);
   ASSERT_EQ(shmutex_poison(lock), 0);
-  EXPECT_EQ(remove(), EBUSY);  // somebody is inside still
+  EXPECT_EQ(remove(), EBUSY);  // an owner is inside still
   ASSERT_EQ(shmutex_unlock(lock), 0);
   EXPECT_EQ(remove(), 0);
   EXPECT_EQ(shmutex_lock(lock), EIDRM);
@@ -140,7 +140,7 @@ TEST_P(Unlink, OfOneOfTwoNamesRetiresTheLockUnderBoth) {
 }
 
 TEST_P(Unlink, InADirectoryThatMayNotBeWrittenLeavesTheLockAsItWas) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become somebody else";
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become another user";
   { const Handle lock(path_, attributes(), 0666); }
   ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
   Child nobody([&] {
@@ -342,7 +342,7 @@ TEST_P(Unlink, RacingWithKillsLeavesAUsableName) {
     support::sleep_ms(static_cast<int64_t>(random() % 4));
     children.front().kill_and_wait();
     children.pop_front();
-    // Who was killed while inside does not count himself out.
+    // One that was killed inside does not count itself out.
     children.emplace_back(more());
   }
   arena->stop.raise();

@@ -146,9 +146,9 @@ TEST_F(Open, UnlinkRetiresTheLock) {
   EXPECT_EQ(error_of([&] { m.lock(); }), EIDRM);
   EXPECT_EQ(error_of([&] { m.try_lock(); }), EIDRM);
   EXPECT_EQ(error_of([&] { shmutex::unlink(path_); }), ENOENT);
-  shmutex::mutex anew(path_);
-  EXPECT_TRUE(anew.try_lock());
-  anew.unlock();
+  shmutex::mutex created(path_);
+  EXPECT_TRUE(created.try_lock());
+  created.unlock();
 }
 
 }  // namespace

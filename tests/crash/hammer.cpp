@@ -102,7 +102,7 @@ class Worker {
       if (!one_in(10)) {
         if (const int error = shmutex_consistent(locks_[lock]); error != 0) failed(error, declare_it);
       } else {
-        ++data.deaths_possible;  // whoever comes next hears of it again
+        ++data.deaths_possible;  // the next owner hears of it again
       }
     }
     return true;

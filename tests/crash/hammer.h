@@ -1,8 +1,8 @@
 // The workers of the random killer, and the memory they share with it.
 //
-// Under each lock lie two numbers, the second a function of the first; a worker changes one, then the other, so that who
-// is killed inside leaves them apart, and `entered`, which names who is inside. From that follows what is wrong:
-//   missed    acquired with 0, and the numbers are apart or somebody never left
+// Under each lock lie two numbers, the second a function of the first; a worker changes one, then the other, so that a
+// worker killed inside leaves them apart, and `entered`, which names the owner. From that follows what is wrong:
+//   missed    acquired with 0, and the numbers are apart or a worker never left
 //   invented  more EOWNERDEAD told than there were ends of a worker that owned the word; or, where nobody could look at the
 //             word first, of a worker on its way in, inside, or on its way out
 //   crashed   a worker ended otherwise than by SIGKILL or by itself
@@ -51,7 +51,7 @@ struct Board {
   } buffers[2];
 };
 
-Board* map_board(const std::string& directory);  // shared by all who name the same directory
+Board* map_board(const std::string& directory);  // shared by all that name the same directory
 
 std::string lock_path(const std::string& directory, int lock);
 support::Kind kind_of(int lock);

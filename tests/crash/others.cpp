@@ -58,7 +58,7 @@ const Scenario fair_locks[] = {
     {.operation = poison, .start = inside, .kind = fair, .behind = 2},
     {.operation = lock, .kind = fair, .ahead = 1},
     {.operation = lock, .kind = fair, .ahead = 1, .behind = 2},
-    // No barger: a fair lock that somebody waits for is handed over, and never free.
+    // No barger: a fair lock that has waiters is handed over, and never free.
     {.operation = lock, .kind = fair, .ahead = 1, .ahead_dies = true, .behind = 1},
     {.operation = lock, .kind = fair, .ahead = 2, .behind = 1},
     {.operation = trylock, .kind = fair, .ahead = 1},

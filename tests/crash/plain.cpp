@@ -1,4 +1,4 @@
-// Plain locks in files: every operation on a lock that somebody may wait for.
+// Plain locks in files: every operation on a lock that may have waiters.
 #include "every_instruction.h"
 
 namespace crash {

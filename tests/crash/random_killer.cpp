@@ -1,4 +1,4 @@
-// Kills, stops and continues processes at random moments while they hammer locks; and counts who was told a lie.
+// Kills, stops and continues processes at random moments while they hammer locks; and counts what they were told wrongly.
 //
 //   random_killer [--seconds S] [--seed N] [--processes P]     SHMUTEX_CRASH_SECONDS and SHMUTEX_CRASH_SEED likewise
 #include <errno.h>
@@ -31,8 +31,8 @@ struct Options {
 };
 
 enum class Mode {
-  at_once,       // SIGKILL out of the blue
-  stopped_first  // SIGSTOP, a look at which words the victim owns, SIGKILL: so it is known exactly who is due to be told
+  at_once,  // SIGKILL out of the blue
+  stopped_first  // SIGSTOP, a look at which words the victim owns, SIGKILL: so it is known exactly which of them are due to be told
 };
 
 class Killer {
@@ -190,7 +190,7 @@ class Killer {
     if (!kind_of(lock).in_buffer) {
       return shmutex_inspect(lock_path(directory_.path(), lock).c_str(), &info) == 0 ? info.owner_tid : 0;
     }
-    // Attached for this one look, lest the workers inherit it.
+    // Attached for this one look, so that the workers do not inherit it.
     shmutex_t* const mutex = open_lock(board_, directory_.path(), lock);
     if (mutex == nullptr || shmutex_info(mutex, &info) != 0) return 0;
     shmutex_close(mutex);

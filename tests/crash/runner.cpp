@@ -256,7 +256,7 @@ class Runner {
     std::ostringstream out;
     out << name_of(scenario_) << ", kill point " << target << (returned_ ? " (returned)" : "") << ": " << complaint
         << "\n  at " << (asleep_ ? "asleep, " : "") << describe(place_) << "\n  lock: " << run_.inspect()
-        << "\n  told before: " << run_.story();
+        << "\n  told before: " << run_.results();
     tally_.findings.push_back(out.str());
   }
 

@@ -32,7 +32,7 @@ enum class Start {
 };
 
 enum class Ground {
-  fresh,      // the first who comes creates the lock
+  fresh,      // the first to come creates the lock
   existing,   // it is there
   stale,      // it is there, and its PID namespace is gone with an owner inside
   owner_died  // it is there, and its last owner died inside
@@ -54,7 +54,7 @@ struct Scenario {
   bool barger = false;
   // The victim holds other locks too: ours, plain and fair, and robust ones of glibc's.
   bool others = false;
-  // Allowed to spin: more than one processor. Else everybody runs on one, and goes to sleep at once.
+  // Allowed to spin: more than one processor. Else all processes run on one, and go to sleep at once.
   bool spins = false;
 };
 

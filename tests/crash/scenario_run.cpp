@@ -44,7 +44,7 @@ void ScenarioRun::make_stale_file() {
     int status = 0;
     return waitpid(inhabitant, &status, 0) == inhabitant && status == 0 ? 0 : 2;
   });
-  if (maker.wait() != 0) throw std::runtime_error("no PID namespace to be had");
+  if (maker.wait() != 0) throw std::runtime_error("a PID namespace cannot be made");
   std::ifstream file(path, std::ios::binary);
   stale_file_.assign(std::istreambuf_iterator<char>(file), {});
   subject_->forget();
@@ -108,65 +108,67 @@ void ScenarioRun::be_victim() {
   raise_end_mark();
 }
 
-void ScenarioRun::take_part(Actor& actor, bool barges, bool opens) {
+void ScenarioRun::participate(Part& part, bool barges, bool opens) {
   if (!opens && subject_->open() != 0) _exit(1);
-  actor.stage = Stage::ready;
-  actor.start.wait();
-  actor.stage = Stage::calling;
+  part.stage = Stage::ready;
+  part.start.wait();
+  part.stage = Stage::calling;
   int result = opens ? subject_->create() : 0;
   if (result == 0) result = barges ? subject_->trylock() : subject_->lock();
-  actor.result = result;
+  part.result = result;
   if (is_held(result)) {
-    actor.order = board_->acquisitions++;
+    part.order = board_->acquisitions++;
     if (result == EOWNERDEAD && subject_->consistent() != 0) _exit(2);
-    actor.stage = Stage::inside;
-    actor.release.wait();
+    part.stage = Stage::inside;
+    part.release.wait();
     if (subject_->unlock() != 0) _exit(3);
   }
-  actor.stage = Stage::done;
+  part.stage = Stage::done;
 }
 
-ScenarioRun::Player& ScenarioRun::cast(const std::string& name, bool barges) {
-  Actor& actor = board_->actors[cast_++];
+ScenarioRun::Participant& ScenarioRun::add_participant(const std::string& name, bool barges) {
+  Part& part = board_->parts[participants_++];
   const bool opens = scenario_.operation == Operation::open;
-  Tracee& tracee = supervisor_.spawn(name, true, [this, &actor, barges, opens] { take_part(actor, barges, opens); });
+  Tracee& tracee = supervisor_.spawn(name, true, [this, &part, barges, opens] { participate(part, barges, opens); });
   auto& group = barges ? barger_ : name.front() == 'a' ? ahead_ : behind_;
-  group.push_back({&actor, &tracee, name});
+  group.push_back({&part, &tracee, name});
   return group.back();
 }
 
-void ScenarioRun::acquire_or_sleep(Player& player) {
-  player.actor->start.open();
+void ScenarioRun::acquire_or_sleep(Participant& participant) {
+  participant.part->start.open();
   supervisor_.until([&] {
-    if (player.tracee->reaped && player.actor->stage != Stage::done) throw Hang(player.name + " died\n" + describe());
-    const Stage stage = player.actor->stage;
+    if (participant.tracee->reaped && participant.part->stage != Stage::done)
+      throw Hang(participant.name + " died\n" + describe());
+    const Stage stage = participant.part->stage;
     return stage == Stage::inside || stage == Stage::done ||
-           (stage == Stage::calling && is_blocked(player.tracee->pid));
+           (stage == Stage::calling && is_blocked(participant.tracee->pid));
   });
 }
 
 void ScenarioRun::begin() {
   supervisor_.expect_progress();
   stuck_ = joined_ = false;
-  cast_ = released_ = 0;
+  participants_ = released_ = 0;
   ahead_.clear();
   behind_.clear();
   barger_.clear();
   new (&*board_) Board();
   prepare_ground();
-  ahead_.reserve(most_actors);
-  behind_.reserve(most_actors);
+  ahead_.reserve(most_participants);
+  behind_.reserve(most_participants);
   const bool endless = scenario_.operation != Operation::time_out;
   victim_ = &supervisor_.spawn("victim", endless, [this] { be_victim(); });
   supervisor_.until([&] {
     if (victim_->reaped) throw Hang("the victim died too early: " + std::to_string(victim_->exit_status));
     return victim_->stepped;
   });
-  for (int i = 0; i < scenario_.ahead; ++i) acquire_or_sleep(cast("ahead " + std::to_string(i), false));
-  for (int i = 0; i < scenario_.behind; ++i) cast("behind " + std::to_string(i), false);
-  if (scenario_.barger) cast("the barger", true);
+  for (int i = 0; i < scenario_.ahead; ++i) acquire_or_sleep(add_participant("ahead " + std::to_string(i), false));
+  for (int i = 0; i < scenario_.behind; ++i) add_participant("behind " + std::to_string(i), false);
+  if (scenario_.barger) add_participant("the barger", true);
   supervisor_.until([&] {
-    return std::all_of(board_->actors, board_->actors + cast_, [](const Actor& a) { return a.stage != Stage::absent; });
+    return std::all_of(board_->parts, board_->parts + participants_,
+                       [](const Part& a) { return a.stage != Stage::absent; });
   });
   if (starts_inside(scenario_.start)) let_join();
   board_->token = subject_->look().token;
@@ -175,9 +177,9 @@ void ScenarioRun::begin() {
 void ScenarioRun::let_join() {
   if (joined_) return;
   joined_ = true;
-  for (Player& player : behind_) {
-    player.actor->release.open();
-    acquire_or_sleep(player);
+  for (Participant& participant : behind_) {
+    participant.part->release.open();
+    acquire_or_sleep(participant);
   }
 }
 
@@ -190,18 +192,18 @@ void ScenarioRun::wake_victim() {
     supervisor_.kill_and_reap(*ahead_.front().tracee);
     ++released_;
   }
-  while (released_ < go) ahead_[released_++].actor->release.open();
+  while (released_ < go) ahead_[released_++].part->release.open();
 }
 
 void ScenarioRun::end() { supervisor_.clear(); }
 
-bool ScenarioRun::all_done_or_stuck(const std::vector<Player*>& players) {
+bool ScenarioRun::all_done_or_stuck(const std::vector<Participant*>& participants) {
   supervisor_.until([&] {
     std::vector<const Tracee*> asleep;
-    for (const Player* const player : players) {
-      if (player->actor->stage == Stage::done) continue;
-      if (player->tracee->reaped) throw Hang(player->name + " died\n" + describe());
-      asleep.push_back(player->tracee);
+    for (const Participant* const participant : participants) {
+      if (participant->part->stage == Stage::done) continue;
+      if (participant->tracee->reaped) throw Hang(participant->name + " died\n" + describe());
+      asleep.push_back(participant->tracee);
     }
     stuck_ = !asleep.empty() && Supervisor::sleep_for_good(asleep);
     return stuck_ || asleep.empty();
@@ -211,24 +213,25 @@ bool ScenarioRun::all_done_or_stuck(const std::vector<Player*>& players) {
 
 std::string ScenarioRun::kill_and_judge(bool returned) {
   if (returned && board_->victim.result != due_result()) return "the victim was told " + text(board_->victim.result);
-  std::vector<Player*> players;
+  std::vector<Participant*> participants;
   std::string wrong;
-  for (Player& player : barger_) {
+  for (Participant& participant : barger_) {
     const int due = subject_->look().owner_died ? EOWNERDEAD : 0;
     const int acquisitions = board_->acquisitions;
-    acquire_or_sleep(player);
+    acquire_or_sleep(participant);
     const bool too_late =
-        player.actor->result == EBUSY &&
+        participant.part->result == EBUSY &&
         (!subject_->look().is_free() || board_->acquisitions != acquisitions);  // a woken waiter was faster
     if (too_late) {
-      player.actor->result = 0;
-    } else if (player.actor->stage != Stage::inside) {
-      wrong = "the lock was free, and the barger was told " + text(player.actor->result);
-    } else if (const bool first = player.actor->order == acquisitions; player.actor->result != (first ? due : 0)) {
+      participant.part->result = 0;
+    } else if (participant.part->stage != Stage::inside) {
+      wrong = "the lock was free, and the barger was told " + text(participant.part->result);
+    } else if (const bool first = participant.part->order == acquisitions;
+               participant.part->result != (first ? due : 0)) {
       // Not the first: a woken waiter was faster, was told, and repaired.
-      wrong = "the barger was told " + text(player.actor->result) + ", due: " + text(due);
+      wrong = "the barger was told " + text(participant.part->result) + ", due: " + text(due);
     }
-    players.push_back(&player);
+    participants.push_back(&participant);
   }
   let_join();
 
@@ -238,28 +241,29 @@ std::string ScenarioRun::kill_and_judge(bool returned) {
   if (scenario_.ground == Ground::stale) news = known == 0 || news;
   supervisor_.kill_and_reap(*victim_);
 
-  for (Player& player : ahead_) {
-    if (!scenario_.ahead_dies || !player.tracee->reaped) players.push_back(&player);
+  for (Participant& participant : ahead_) {
+    if (!scenario_.ahead_dies || !participant.tracee->reaped) participants.push_back(&participant);
   }
-  for (Player& player : behind_) players.push_back(&player);
-  for (Player* const player : players) player->actor->release.open();
-  if (!all_done_or_stuck(players)) return "stuck after the victim's death (" + to_string(view) + ")\n" + describe();
+  for (Participant& participant : behind_) participants.push_back(&participant);
+  for (Participant* const participant : participants) participant->part->release.open();
+  if (!all_done_or_stuck(participants))
+    return "stuck after the victim's death (" + to_string(view) + ")\n" + describe();
 
-  if (wrong.empty()) wrong = judge_players(known, view, news);
+  if (wrong.empty()) wrong = judge_participants(known, view, news);
   if (wrong.empty()) wrong = judge_successor(view, news && board_->acquisitions == known);
   if (wrong.empty()) wrong = judge_directory();
   return wrong.empty() || stuck_ ? wrong : wrong + " (at the kill: " + to_string(view) + ")";
 }
 
-std::string ScenarioRun::judge_players(int known_acquisitions, const View& view, bool news) const {
+std::string ScenarioRun::judge_participants(int known_acquisitions, const View& view, bool news) const {
   const int dead = view.retired ? EIDRM : view.poisoned ? ENOTRECOVERABLE : 0;
-  // Who is due to have heard of an earlier death, of those who acquired before the kill.
+  // Which of those that acquired before the kill is due to have heard of an earlier death.
   const bool died_before = scenario_.ground == Ground::stale || scenario_.ground == Ground::owner_died;
   const int successor_of_the_dead = died_before ? 0 : scenario_.ahead_dies && released_ != 0 ? 1 : -1;
   for (const auto* const group : {&ahead_, &behind_}) {
-    for (const Player& player : *group) {
-      const int result = player.actor->result;
-      const int order = player.actor->order;
+    for (const Participant& participant : *group) {
+      const int result = participant.part->result;
+      const int order = participant.part->order;
       bool right = result == dead;
       if (is_held(result)) {
         const bool is_first = order == known_acquisitions;
@@ -269,15 +273,15 @@ std::string ScenarioRun::judge_players(int known_acquisitions, const View& view,
           right = dead == 0 && result == (is_first && news ? EOWNERDEAD : 0);
         }
       }
-      if (!right) return player.name + " was told " + text(result) + ", as number " + std::to_string(order);
+      if (!right) return participant.name + " was told " + text(result) + ", as number " + std::to_string(order);
     }
   }
   return "";
 }
 
 // A process that comes later: opens the file, uses the lock, and finds everything else that the victim held released.
-void ScenarioRun::succeed(Actor& actor) {
-  actor.stage = Stage::calling;
+void ScenarioRun::succeed(Part& part) {
+  part.stage = Stage::calling;
   int error = 0;
   const bool initialises = scenario_.operation == Operation::initialise && !subject_->look().complete;
   if (initialises) error = subject_->initialise();
@@ -287,7 +291,7 @@ void ScenarioRun::succeed(Actor& actor) {
     if (error == 0) error = subject_->open();
   }
   if (error == 0) error = subject_->lock();
-  actor.result = error;
+  part.result = error;
   if (error == ENOTRECOVERABLE || error == EIDRM) {
     error = error == EIDRM ? 0 : subject_->remove();
     if (error == 0 && scenario_.kind.in_buffer) error = subject_->initialise();
@@ -301,19 +305,19 @@ void ScenarioRun::succeed(Actor& actor) {
   }
   if (error == 0) error = subject_->close();
   if (companions_ && !companions_->unreleased().empty()) board_->others_released = false;
-  actor.order = error;
-  actor.stage = Stage::done;
+  part.order = error;
+  part.stage = Stage::done;
 }
 
 std::string ScenarioRun::judge_successor(const View& view, bool news) {
   const uint64_t token_before = board_->token;
-  Actor& actor = board_->successor;
-  Tracee& tracee = supervisor_.spawn("the successor", true, [this, &actor] { succeed(actor); });
-  Player player{&actor, &tracee, "the successor"};
-  if (!all_done_or_stuck({&player})) return "a process that came later is stuck\n" + describe();
+  Part& part = board_->successor;
+  Tracee& tracee = supervisor_.spawn("the successor", true, [this, &part] { succeed(part); });
+  Participant participant{&part, &tracee, "the successor"};
+  if (!all_done_or_stuck({&participant})) return "a process that came later is stuck\n" + describe();
   const int due = view.retired ? 0 : view.poisoned ? ENOTRECOVERABLE : news ? EOWNERDEAD : 0;
-  if (actor.result != due) return "the successor was told " + text(actor.result) + ", due: " + text(due);
-  if (actor.order != 0) return "the successor could not use the lock: " + text(actor.order);
+  if (part.result != due) return "the successor was told " + text(part.result) + ", due: " + text(due);
+  if (part.order != 0) return "the successor could not use the lock: " + text(part.order);
   if (!board_->others_released) return "the victim's other locks were not released: " + companions_->unreleased();
   if (!scenario_.glibc && board_->token <= token_before) return "the fencing token went back";
   return "";
@@ -327,16 +331,16 @@ std::string ScenarioRun::judge_directory() const {
   return "";
 }
 
-std::string ScenarioRun::story() const {
+std::string ScenarioRun::results() const {
   std::ostringstream out;
   for (const auto* const group : {&ahead_, &barger_, &behind_}) {
-    for (const Player& player : *group) {
-      const Actor& actor = *player.actor;
-      out << player.name << ": ";
-      if (actor.stage == Stage::done || actor.stage == Stage::inside) {
-        out << text(actor.result) << " (" << actor.order << "); ";
+    for (const Participant& participant : *group) {
+      const Part& part = *participant.part;
+      out << participant.name << ": ";
+      if (part.stage == Stage::done || part.stage == Stage::inside) {
+        out << text(part.result) << " (" << part.order << "); ";
       } else {
-        out << (actor.stage == Stage::calling ? "waiting; " : "not come; ");
+        out << (part.stage == Stage::calling ? "waiting; " : "not come; ");
       }
     }
   }

@@ -1,4 +1,4 @@
-// One performance of a scenario: who takes part, in which order they come, and whether what they were told is right.
+// One run of a scenario: which processes take part, in which order they come, and whether what they were told is right.
 #pragma once
 
 #include <atomic>
@@ -18,14 +18,14 @@ class ScenarioRun {
   explicit ScenarioRun(const Scenario& scenario);
 
   void begin();  // up to the victim's first instruction
-  void end();    // kills whoever is left
+  void end();    // kills what is left
 
   const Tracee& victim() const { return *victim_; }
   Step step() { return supervisor_.step(*victim_); }
   Step run_to_breakpoint() { return supervisor_.run_to_breakpoint(*victim_); }
   bool run_to_sleep() { return supervisor_.run_to_futex_wait(*victim_); }  // false: it returned without one
   void let_join();     // those behind the victim, if they have not come yet
-  void wake_victim();  // whoever holds the lock goes
+  void wake_victim();  // the lock's owner releases it
   View look() { return subject_->look(); }
   std::string bytes() { return subject_->bytes(); }
   bool is_baseline() const { return scenario_.glibc; }
@@ -36,29 +36,29 @@ class ScenarioRun {
 
   std::string inspect() const { return subject_->inspect(); }
   std::string describe() const { return supervisor_.describe(); }
-  std::string story() const;  // who was told what
+  std::string results() const;  // which process was told what
 
  private:
   enum class Stage { absent, ready, calling, inside, done };
 
-  struct Actor {
+  struct Part {
     Gate start, release;
     std::atomic<Stage> stage{Stage::absent};
     std::atomic<int> result{0};
     std::atomic<int> order{-1};  // of acquisition
   };
-  static constexpr size_t most_actors = 8;
+  static constexpr size_t most_participants = 8;
 
   struct Board {
-    Actor actors[most_actors];
-    Actor victim, successor;
+    Part parts[most_participants];
+    Part victim, successor;
     std::atomic<int> acquisitions{0};
     std::atomic<uint64_t> token{0};
     std::atomic<bool> others_released{true};
   };
 
-  struct Player {
-    Actor* actor;
+  struct Participant {
+    Part* part;
     Tracee* tracee;
     std::string name;
   };
@@ -67,14 +67,14 @@ class ScenarioRun {
   void make_stale_file();
   void be_victim();
   int perform();
-  void take_part(Actor& actor, bool barges, bool opens);
-  void succeed(Actor& actor);
-  Player& cast(const std::string& name, bool barges);
-  void acquire_or_sleep(Player& player);
-  bool all_done_or_stuck(const std::vector<Player*>& players);
+  void participate(Part& part, bool barges, bool opens);
+  void succeed(Part& part);
+  Participant& add_participant(const std::string& name, bool barges);
+  void acquire_or_sleep(Participant& participant);
+  bool all_done_or_stuck(const std::vector<Participant*>& participants);
 
   // Both return what is wrong, or "".
-  std::string judge_players(int known_acquisitions, const View& view, bool news) const;
+  std::string judge_participants(int known_acquisitions, const View& view, bool news) const;
   std::string judge_successor(const View& view, bool news);
   std::string judge_directory() const;
   int due_result() const;
@@ -86,8 +86,8 @@ class ScenarioRun {
   std::string stale_file_;  // its content
   Supervisor supervisor_;
   support::Shared<Board> board_;
-  std::vector<Player> ahead_, behind_, barger_;
-  size_t cast_ = 0;
+  std::vector<Participant> ahead_, behind_, barger_;
+  size_t participants_ = 0;
   size_t released_ = 0;  // of those ahead
   Tracee* victim_ = nullptr;
   bool joined_ = false;

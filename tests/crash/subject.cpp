@@ -127,7 +127,7 @@ class InBuffer : public Ours {
  public:
   explicit InBuffer(Kind kind) : flags_(kind.attributes) {}
 
-  // Everybody may be the first; so nobody has to be.
+  // Any process may be the first; so none has to be.
   int open() override { return look().complete ? attach(0) : create(); }
   int create() override { return attach(SHMUTEX_INIT_ONCE); }
   int remove() override { return shmutex_destroy(&*memory_, SHMUTEX_SIZE); }

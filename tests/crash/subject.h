@@ -1,4 +1,4 @@
-// The lock under test, seen by everybody who takes part: ours in a file or a buffer, or glibc's robust mutex.
+// The lock under test, seen by every process that takes part: ours in a file or a buffer, or glibc's robust mutex.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  // For those who take part; open() once in each process. Results are error numbers.
+  // For the processes that take part; open() once in each. Results are error numbers.
   virtual int open() = 0;
   virtual int lock() = 0;
   virtual int trylock() = 0;

@@ -204,7 +204,7 @@ void Supervisor::until(const std::function<bool()>& condition) {
 }
 
 bool Supervisor::sleep_for_good(const std::vector<const Tracee*>& tracees) {
-  // Two looks: who has not moved between them slept through the whole time between.
+  // Two looks: a process that has not moved between them slept all the time between.
   std::vector<long> before;
   for (const Tracee* const tracee : tracees) {
     if (!is_blocked_in_futex(tracee->pid)) return false;

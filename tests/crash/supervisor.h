@@ -64,17 +64,17 @@ class Supervisor {
   Step run_to_breakpoint(Tracee& tracee);  // the same, but `stepped` is at a breakpoint, or behind a futex wait
   void kill_and_reap(Tracee& tracee);
 
-  // Keeps everybody going until the condition holds.
+  // Keeps all processes going until the condition holds.
   void until(const std::function<bool()>& condition);
 
   // Whether every one of these sleeps in a futex call, at one and the same moment, with nobody else there to wake it.
-  // That is for ever, since the waits are endless.
+  // Nothing ends that, since the waits are endless.
   static bool sleep_for_good(const std::vector<const Tracee*>& tracees);
 
   // Restarts the watchdog: `seconds` from now.
   void expect_progress();
 
-  // Kills and reaps whoever is left.
+  // Kills and reaps what is left.
   void clear();
 
   std::string describe() const;

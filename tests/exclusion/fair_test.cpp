@@ -1,4 +1,4 @@
-// What fair locks alone promise: order, deadlock detection; and an owner in the word whom the kernel cannot queue behind.
+// What fair locks alone promise: order, deadlock detection; and an owner in the word that the kernel cannot queue behind.
 #include <errno.h>
 #include <unistd.h>
 
@@ -51,7 +51,7 @@ TEST_P(Fair, HandsOverInOrderOfArrival) {
   }
 }
 
-// Who lets go with others queued and comes again at once does not overtake them.
+// An owner that releases with others queued and comes again at once does not overtake them.
 TEST_P(Fair, NewcomersDoNotOvertake) {
   ASSERT_EQ(shmutex_lock(m()), 0);
   Shared<Flag> had_it;
@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Fair, testing::ValuesIn(support::fair_kinds()), 
 
 using ForgedOwner = LockTest;
 
-// A peer writes somebody into the word: no thread at all, a thread of the kernel's, one that never heard of the lock. Nobody
+// A peer writes an owner into the word: no thread at all, a thread of the kernel's, one that never heard of the lock. Nobody
 // can do anything about the lock being "held" then; but limits count.
 TEST_P(ForgedOwner, DoesNotHangATimedWait) {
   const uint32_t nobody = 0x3fff'fffe;

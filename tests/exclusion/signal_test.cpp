@@ -37,7 +37,7 @@ class Signals : public testing::TestWithParam<Param> {
     action.sa_flags = GetParam().restart ? SA_RESTART : 0;
     sigaction(SIGUSR1, &action, nullptr);
   }
-  // One that runs before the wait begins, or before it sleeps again, may go unnoticed: so often, as somebody would press
+  // One that runs before the wait begins, or before it sleeps again, may go unnoticed: so often, as a user would press
   // Ctrl-C.
   static int interrupt(Child& waiter) {
     while (support::thread_state(waiter.pid()) != 'Z') {

@@ -116,7 +116,7 @@ TEST_P(Timeout, ManyWaitersAtOnce) {
   EXPECT_EQ(shmutex_unlock(m()), 0);
 }
 
-// Limits so short that hand-over and time-out meet: whoever is told "held" holds it, and nobody else.
+// Limits so short that hand-over and time-out meet: the one that is told "held" holds it, and no other.
 TEST_P(Timeout, RacingWithTheHandOver) {
   std::atomic<int> inside{0};
   std::vector<std::thread> threads;

@@ -78,7 +78,7 @@ int do_inspect(const std::string& path, shmutex_t**) {
   return shmutex_inspect(path.c_str(), &info);
 }
 
-// Open, and its owner a thread that ended holding it: whoever closes it asks the kernel whether that one lives.
+// Open, and its owner a thread that ended holding it: close asks the kernel whether that one lives.
 shmutex_t* open_lock = nullptr;
 
 void leave_open_and_owned_by_the_dead(const std::string& path) {
@@ -122,13 +122,13 @@ bool is_right(int result, int error, int number) {
   switch (result) {
     case ENOMEM:
       return number == SYS_mmap;  // whatever the kernel says of it
-    // What a robust lock needs is not to be had; /proc does not tell in which world this is.
+    // What a robust lock needs is missing; /proc does not tell in which world this is.
     case ENOSYS:
       return number == SYS_get_robust_list || number == SYS_madvise || number == SYS_openat || number == SYS_read ||
              number == SYS_newfstatat;
     case EBADMSG:
       return number == SYS_pread64 && error == EIO;  // the file is shorter than it was just now
-    // EACCES is how some systems spell that somebody else has the file's lock, which here is EAGAIN, and EBUSY in the end.
+    // EACCES is how some systems spell that another process has the file's lock, which here is EAGAIN, and EBUSY in the end.
     case EAGAIN: return number == SYS_fcntl && error == EACCES;
     case EBUSY: return error == EAGAIN || (number == SYS_fcntl && error == EACCES);
     default: return false;
@@ -228,7 +228,7 @@ INSTANTIATE_TEST_SUITE_P(Operations, Faults, testing::ValuesIn(operations), [](c
   return name;
 });
 
-// In doubt the owner lives: his list leads through the mapping.
+// In doubt the owner lives: its list leads through the mapping.
 TEST(Close, OfALockThatALivingThreadHoldsIsRefusedWhateverTheKernelSays) {
   for (const int error : {EPERM, EACCES, ENOSYS, EIO, ENOMEM}) {
     for (int k = 1; k <= 4; ++k) {  // tgkill, and what /proc is asked

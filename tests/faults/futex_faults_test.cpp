@@ -46,7 +46,7 @@ bool works(shmutex_t* m) {
   return (locked == 0 || locked == EOWNERDEAD) && shmutex_unlock(m) == 0 && list_is_clean();
 }
 
-// A lock, and others who hold it and wait for it.
+// A lock, and other processes that hold it and wait for it.
 class Scenario {
  public:
   explicit Scenario(unsigned attributes) {
@@ -109,7 +109,7 @@ int after_the_wait(Scenario& scenario, int result) {
   return list_is_clean() ? result : not_clean;
 }
 
-// Waits for a lock that somebody holds; second in line: behind one who waits for it already.
+// Waits for a lock that is held; second in line: behind one that waits for it already.
 int wait_with(unsigned attributes, const Fault& fault, int64_t timeout_ns, bool owner_lets_go,
               bool second_in_line = false) {
   injected_in_all += fault.times;
@@ -138,7 +138,7 @@ int wait_with(unsigned attributes, const Fault& fault, int64_t timeout_ns, bool 
       .wait();
 }
 
-// Releases a lock that somebody waits for.
+// Releases a lock that has a waiter.
 int release_with(unsigned attributes, const Fault& fault, uint64_t mask = operation_mask) {
   injected_in_all += fault.times;
   return Child([&] {
@@ -152,7 +152,7 @@ int release_with(unsigned attributes, const Fault& fault, uint64_t mask = operat
            injector.disarm();
            if (injected == 0) return none_injected;
            if (shmutex_is_owned(scenario.lock()) != 0 || !list_is_clean()) return not_clean;
-           // The kernel will not wake a fair lock's waiter for us: he finds out when his time is up.
+           // The kernel will not wake a fair lock's waiter for us: it finds out when its time is up.
            const int waited = waiter.wait();
            if (waited != 0 && !(attributes == SHMUTEX_FAIR && waited == ETIMEDOUT)) return others_failed;
            return works(scenario.lock()) && shmutex_close(scenario.lock()) == 0 ? result : does_not_work;

@@ -31,7 +31,7 @@ class Injector {
   int last_injected() const { return state_.last_injected.load(); }  // which system call
 
  private:
-  // Lives for ever, as the filter does: the supervising thread goes on when the Injector is gone.
+  // Is never freed, as the filter is not: the supervising thread goes on when the Injector is gone.
   struct State {
     void supervise();
     Answer judge(int call, const uint64_t* arguments);

@@ -52,7 +52,7 @@ uint32_t some_state(Random& random) {
 
 size_t states(const Target& target, Random& random) { return put_word(target, state, some_state(random)); }
 
-// A broken header turns openers away, who then see nothing else. So, every other time, it is right.
+// A broken header turns openers away, which then see nothing else. So, every other time, it is right.
 size_t mended_header(const Target& target, Random& random) {
   if (random() % 2 == 0) return 0;
   memcpy(target.page, target.pristine, header_size);
@@ -78,7 +78,7 @@ size_t random_page(const Target& target, Random& random) {
   return page_size + mended_header(target, random);
 }
 
-// FNV-1a over the header, as the format has it: who lies can add up.
+// FNV-1a over the header, as the format has it: a liar can add up.
 uint64_t sum_of(const unsigned char* header) {
   uint64_t hash = 0xcbf2'9ce4'8422'2325;
   for (size_t i = 0; i < checksum; ++i) {

@@ -1,4 +1,4 @@
-// A word that somebody forges while threads hold, wait and release: what becomes of them is documented, and their other
+// A word that is forged while threads hold, wait and release: what becomes of them is documented, and their other
 // locks stay as they are.
 #include <errno.h>
 #include <sys/wait.h>

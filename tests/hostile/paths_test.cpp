@@ -141,13 +141,13 @@ TEST_F(OtherUser, MayShareALockThatIsOpenToAll) {
   EXPECT_EQ(0, shmutex_close(m));
 }
 
-// A sticky directory: everybody may create, only the owner may remove. Who cannot remove the lock leaves it usable.
+// A sticky directory: every user may create, only the owner may remove. A user that cannot remove the lock leaves it usable.
 TEST_F(OtherUser, CannotRemoveALockFromAStickyDirectory) {
   support::TempDir dir;
   chmod(dir.path().c_str(), 01777);
   shmutex_t* m = nullptr;
   ASSERT_EQ(0, shmutex_open(&m, (dir / "lock").c_str(), 0, 0666));
-  // As unlink(2) says of sticky directories. The lock may be locked by everybody, so nothing else stands in the way.
+  // As unlink(2) says of sticky directories. Every user may lock it, so nothing else stands in the way.
   EXPECT_EQ(EPERM, as_nobody([&] { return without_leaks([&] { return shmutex_unlink((dir / "lock").c_str(), 0); }); }));
   EXPECT_EQ(0, shmutex_lock(m));
   EXPECT_EQ(0, shmutex_unlock(m));

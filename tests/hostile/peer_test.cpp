@@ -134,7 +134,7 @@ uint32_t word_at(const Page& page, size_t from_the_end) {
   return value;
 }
 
-// The state of the lock and of everybody, for a human.
+// The state of the lock and of all processes, for a human.
 void report(const Page& page, const Board& board) {
   fprintf(stderr, "STUCK. word %08x, state %x, baton %08x; opens %llu, kills %llu\n", word_at(page, 8),
           word_at(page, 4), word_at(page, 24), static_cast<unsigned long long>(board.opens.load()),
@@ -152,22 +152,22 @@ void report(const Page& page, const Board& board) {
   }
 }
 
-// Who must get on: the threads of the victims that are not killed, the killer, the openers, and the peer itself.
+// What must get on: the threads of the victims that are not killed, the killer, the openers, and the peer itself.
 std::vector<const std::atomic<uint64_t>*> counters_of(const Board& board) {
   std::vector<const std::atomic<uint64_t>*> counters{&board.kills, &board.opens, &board.scribbled};
   for (size_t i = victims::threads; i < board.workers.size(); ++i) counters.push_back(&board.workers[i].calls);
   return counters;
 }
 
-using Everybody = std::vector<const Child*>;
+using Processes = std::vector<const Child*>;
 
-bool somebody_is_gone(const Everybody& everybody) {
-  return std::any_of(everybody.begin(), everybody.end(),
+bool one_is_gone(const Processes& processes) {
+  return std::any_of(processes.begin(), processes.end(),
                      [](const Child* child) { return support::thread_state(child->pid()) == 'Z'; });
 }
 
-// Returns when each counter has moved, or somebody is gone who should be there. False: somebody is stuck.
-bool all_move(const Page& page, const Board& board, const Everybody& everybody) {
+// Returns when each counter has moved, or a process is gone that should be there. False: one is stuck.
+bool all_move(const Page& page, const Board& board, const Processes& processes) {
   const int64_t limit = support::now_ns() + stuck_after;
   const auto counters = counters_of(board);
   std::vector<uint64_t> before;
@@ -176,7 +176,7 @@ bool all_move(const Page& page, const Board& board, const Everybody& everybody) 
   for (size_t i = 0; i < counters.size() && !stuck; ++i) {
     support::wait_until([&] {
       stuck = support::now_ns() > limit;
-      return counters[i]->load() != before[i] || stuck || somebody_is_gone(everybody);
+      return counters[i]->load() != before[i] || stuck || one_is_gone(processes);
     });
   }
   if (stuck) report(page, board);
@@ -218,17 +218,17 @@ TEST_P(HostilePeer, HarmsNobody) {
   Child exiting([&] { return be_a_victim(c, *board, 2, victims::AtTheEnd::just_exit); });
   Child killer([&] { return kill_the_first(c, *board); });
   for (const support::Flag& flag : board->ready) {
-    support::wait_until([&] { return flag.raised() || somebody_is_gone({&closing, &exiting, &killer}); });
+    support::wait_until([&] { return flag.raised() || one_is_gone({&closing, &exiting, &killer}); });
   }
   Child opener([&] { return keep_opening(c, *board); });
   Child peer([&] { return lie(c, attack.strategy, images, forbidden, *board); });
 
   const int64_t end = support::now_ns() + seconds_of_attack() * support::second;
-  const Everybody everybody{&closing, &exiting, &killer, &opener, &peer};
+  const Processes processes{&closing, &exiting, &killer, &opener, &peer};
   do {
     alarm(watchdog_seconds);
-    ASSERT_TRUE(all_move(page, *board, everybody));
-  } while (support::now_ns() < end && !somebody_is_gone(everybody));
+    ASSERT_TRUE(all_move(page, *board, processes));
+  } while (support::now_ns() < end && !one_is_gone(processes));
   alarm(watchdog_seconds);
 
   board->stop.store(true);  // they close and exit under attack

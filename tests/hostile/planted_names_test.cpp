@@ -1,5 +1,5 @@
 // Where there are no unnamed files (O_TMPFILE), a lock is made under a temporary name beside its own. In a directory where
-// everybody may create, somebody may have planted something there.
+// every user may create, another user may have planted something there.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ bool plant_file(const std::string& at, mode_t mode) {
 }
 bool plant_private_file(const std::string& at, const std::string&) { return plant_file(at, 0600); }
 bool plant_open_file(const std::string& at, const std::string&) { return plant_file(at, 0666); }
-// A lock of the planter's: complete, so that it looks like the leftover of a creator who was killed.
+// A lock of the planter's: complete, so that it looks like the leftover of a creator that was killed.
 bool plant_lock(const std::string& at, const std::string&) {
   shmutex_t* m = nullptr;
   return shmutex_open(&m, at.c_str(), 0, 0666) == 0 && shmutex_close(m) == 0;
@@ -117,13 +117,13 @@ TEST_P(PlantedNames, ByAnotherUserAreAnErrorAndNoMore) {
   EXPECT_EQ(GetParam().result, open_as(nobody));
   EXPECT_TRUE(nothing_was_harmed());
   EXPECT_NE(0, access(lock_.c_str(), F_OK)) << "half a lock was made";
-  // Others are not kept from creating it: each user has a name of his own.
+  // Others are not kept from creating it: each user has a name of its own.
   EXPECT_EQ(0, open_as(1));
   EXPECT_EQ(0, open_as(nobody));
   EXPECT_TRUE(nothing_was_harmed());
 }
 
-// In the way of root, who may remove files of others, but never follows a link.
+// In the way of root, which may remove files of others, but never follows a link.
 TEST_P(PlantedNames, DoNotLeadRootAstray) {
   const std::string planted = temporary_name(dir_.path(), "lock", 0);
   ASSERT_EQ(0, Child([&] { return become(mallory) && GetParam().plant(planted, precious_) ? 0 : 1; }).wait());

@@ -1,4 +1,4 @@
-// Who is attacked: processes that use the lock while a peer overwrites its page. Each ends itself with a status that is
+// What is attacked: processes that use the lock while a peer overwrites its page. Each ends itself with a status that is
 // neither 0 nor `unharmed` when a call returns what shmutex.h does not say, or another of its promises is broken.
 #pragma once
 

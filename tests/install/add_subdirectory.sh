@@ -1,5 +1,5 @@
 #!/bin/sh
-# The source tree as a part of somebody else's project: no tests, examples or demo are built then.
+# The source tree as a part of another project: no tests, examples or demo are built then.
 . "$HERE/common.sh"
 "$CMAKE" -S "$HERE/consumer/subdirectory" -B build -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" \
   -DSHMUTEX_SOURCE="$SOURCE"

@@ -1,4 +1,4 @@
-// Giving handles back: refused where it would unmap what somebody uses, fine otherwise.
+// Giving handles back: refused where it would unmap what is in use, fine otherwise.
 #include <errno.h>
 #include <pthread.h>
 
@@ -118,7 +118,7 @@ TEST_P(Close, EOwnerDeadIsHeldToo) {
   expect_closed(m());
 }
 
-// Two threads, one handle each: who unlocks must not touch the lock afterwards, since the other may unmap it then.
+// Two threads, one handle each: the one that unlocks must not touch the lock afterwards, since the other may unmap it then.
 TEST_P(Close, RightAfterTheOtherThreadsUnlock) {
   for (int i = 0; i < 300; ++i) {
     shmutex_t* const second = lock_.open();

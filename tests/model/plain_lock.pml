@@ -10,9 +10,9 @@
  *   no lost wake-up           a run may end only with every thread done: a thread that sleeps when nobody can move any more
  *                             is an "invalid end state". Kills and time-outs that are left over do not hide it: Fate takes
  *                             them away at any moment (-DFATE). Where deaths go unreported, sleepers may be left for the
- *                             next time-out, but not on a free word, unless the dead took the wake with him (Judge)
- *   the waiters bit           the monitor: never clear under a sleeper, but within the system call that wakes him
- *   only the head sleeps on the word; who sleeps has it pending; pending is cleared in the end      (-DSTRUCTURE)
+ *                             next time-out, but not on a free word, unless the dead thread took the wake with it (Judge)
+ *   the waiters bit           the monitor: never clear under a sleeper, but within the system call that wakes it
+ *   only the head sleeps on the word; a sleeper has it pending; pending is cleared in the end      (-DSTRUCTURE)
  *
  * Switches, all 0 if not given: BREAK_… weaken the protocol in one place (each must be found out); the others widen it.
  * docs/design/protocol.md says which function each label stands for.
@@ -74,8 +74,8 @@ byte lost = LOST_NOTICES;
 
 /* Ghosts: what is true, whatever the words say. */
 byte inside = 0; /* who */
-bit dirty = 0;   /* somebody died inside, and nobody has declared the data consistent */
-bit wake_lost = 0; /* somebody died unreported amid an operation */
+bit dirty = 0;   /* an owner died inside, and no owner since has declared the data consistent */
+bit wake_lost = 0; /* a thread died unreported amid an operation */
 
 #define KILLED                                                                 \
   atomic {                                                                     \
@@ -116,7 +116,7 @@ bit wake_lost = 0; /* somebody died unreported amid an operation */
 #define HEAD_KEEPS DIED
 #endif
 
-/* futex(2). Whom a wake reaches is left open: more than the kernel's order by priority and arrival. */
+/* futex(2). Which sleeper a wake reaches is left open: more than the kernel's order by priority and arrival. */
 inline wake_one(sleepers) {
   if
   :: sleepers == 0 -> skip
@@ -474,7 +474,7 @@ finished:
   }
 }
 
-/* What may happen need not: a sleeper who could still be killed, or time out, sleeps for ever all the same. */
+/* What may happen need not: a sleeper that could still be killed, or time out, counts as asleep for good all the same. */
 #ifdef FATE
 active proctype Fate() {
   do

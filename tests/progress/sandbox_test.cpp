@@ -33,7 +33,7 @@ using Sandbox = LockTest;
 // No EXPECT_… in there: libc itself aborts when it needs a futex call.
 int wait_without_futexes(shmutex_t* m, int error) {
   refuse_futex(every_operation, error);
-  // First with a limit, long as it is, so that a wait that would loop for ever is a wrong result and not a hang.
+  // First with a limit, long as it is, so that a wait that would never end is a wrong result and not a hang.
   if (shmutex_timedlock(m, 3 * support::second) != error) return 201;
   if (shmutex_acquire(m, 3 * support::second, SHMUTEX_INTERRUPTIBLE) != error) return 202;
   if (shmutex_lock(m) != error) return 203;

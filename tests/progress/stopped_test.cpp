@@ -1,5 +1,5 @@
 // Waiters that are stopped (SIGSTOP, a debugger, a frozen container) wherever it hurts: the others go on. A stopped waiter
-// of a fair lock may be its next owner, and then everybody waits for it: fair locks are only asked not to break.
+// of a fair lock may be its next owner, and then all wait for it: fair locks are only asked not to break.
 #include <errno.h>
 #include <signal.h>
 
@@ -31,7 +31,7 @@ class Stopped : public LockTest {
     child.signal(SIGSTOP);
     wait_until_stopped(child.pid());
   }
-  // Somebody new comes, goes in and out often, and ends.
+  // A newcomer acquires and releases often, and ends.
   void expect_newcomers_pass() const {
     Child newcomer([this] {
       for (int i = 0; i < 100; ++i) EXPECT_EQ(shmutex_lock(m()) == 0 ? shmutex_unlock(m()) : 1, 0);
@@ -143,7 +143,7 @@ TEST_P(Stopped, HeadThatHasAskedForTheLock) {
   }
 }
 
-// Under load, one after the other is stopped for a while. Whoever holds the lock when stopped holds everybody up, rightly;
+// Under load, one after the other is stopped for a while. An owner that is stopped holds all others up, rightly;
 // otherwise the others must go on meanwhile.
 TEST_P(Stopped, UnderLoad) {
   struct Load {

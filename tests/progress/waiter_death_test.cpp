@@ -171,7 +171,7 @@ TEST_P(WokenWaiterDeath, AboutToSleep) {
   EXPECT_EQ(pass_through(m()), 0);
 }
 
-// Random kills under load: whoever is left must go on, and be told at most once for each dead one.
+// Random kills under load: those that are left must go on, and be told at most once for each dead one.
 TEST_P(WaiterDeath, RandomKillsUnderLoad) {
   struct Load {
     std::atomic<uint64_t> rounds[4] = {};

@@ -80,7 +80,7 @@ TEST_P(Recovery, UnlockWithoutConsistentHandsTheNewsOn) {
     });
     EXPECT_EQ(next.wait(), 0);
     EXPECT_EQ(state(), owner_died);
-    EXPECT_EQ(info_of(m()).last_dead_tid, dead);  // who gave up without repairing it did not die
+    EXPECT_EQ(info_of(m()).last_dead_tid, dead);  // the one that gave up without repairing it did not die
   }
   EXPECT_EQ(info_of(m()).recoveries, 0u);
   EXPECT_EQ(shmutex_trylock(m()), EOWNERDEAD);

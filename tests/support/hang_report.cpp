@@ -90,7 +90,7 @@ void describe_locks_in(const std::vector<unsigned char>& memory, const std::stri
   }
 }
 
-// Each piece of shared memory once, whoever maps it.
+// Each piece of shared memory once, however many processes map it.
 void describe_locks_of(pid_t pid, std::set<std::string>& seen, std::ostream& out) {
   std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
   for (std::string line; std::getline(maps, line);) {

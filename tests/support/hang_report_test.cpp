@@ -1,4 +1,4 @@
-// What a watchdog prints: who waits for which lock, and who has it.
+// What a watchdog prints: which thread waits for which lock, and which owns it.
 #include "support/hang_report.h"
 
 #include <gtest/gtest.h>

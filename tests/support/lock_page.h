@@ -1,4 +1,4 @@
-// Lock files as bytes, to be forged: made by another boot, version or machine, or left by somebody who was killed.
+// Lock files as bytes, to be forged: made by another boot, version or machine, or left by a process that was killed.
 #pragma once
 
 #include <cstdint>

@@ -63,7 +63,7 @@ Child::Child(const std::function<int()>& body) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(250);
 #ifdef SHMUTEX_COVERAGE
-    __gcov_reset();  // the parent's counts are his to write
+    __gcov_reset();  // the parent writes its counts itself
 #endif
     const int status = body();
     fflush(nullptr);

@@ -25,7 +25,7 @@ void sleep_ms(int64_t ms);
 // Polls until the condition holds. There is no limit here: the watchdog is the limit.
 void wait_until(const std::function<bool()>& condition);
 
-// Starts the watchdog of the running test anew: for tests that are told how long to go on.
+// Restarts the watchdog of the running test: for tests that are told how long to go on.
 void expect_progress();
 
 // A forked process that runs body() and exits with what it returns. Killed, by pid, and reaped when this goes out of scope.
