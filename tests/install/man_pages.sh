@@ -19,6 +19,8 @@ reasons=$(sed -n 's/^REASON(\([a-z_]*\),.*/\1/p' "$SOURCE/core/error/reasons.inc
 for reason in $reasons; do
   grep -qx "\.B $reason" "$man/man3/shmutex_error_reason.3" || fail "shmutex_error_reason(3) does not tell of $reason"
 done
+documented=$(sed -n '/^\.SH REASONS/,/^\.SH ATTRIBUTES/s/^\.B \([a-z_]*\)$/\1/p' "$man/man3/shmutex_error_reason.3")
+[ "$documented" = "$reasons" ] || fail "shmutex_error_reason(3) tells of others, or in another order: $documented"
 
 command -v groff > /dev/null || exit 77
 for page in "$man"/man3/*shmutex*.3 "$man"/man7/shmutex.7; do
