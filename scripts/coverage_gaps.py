@@ -14,7 +14,19 @@ from pathlib import Path
 
 SOURCES = ("core/**/*.h", "core/**/*.cpp", "capi/**/*.h", "capi/**/*.hpp", "capi/**/*.cpp")
 DISTINCTIVE = 40
-CONTROL = {"if", "for", "while", "switch", "catch", "return", "sizeof", "alignas", "decltype", "defined", "static_assert"}
+CONTROL = {
+    "if",
+    "for",
+    "while",
+    "switch",
+    "catch",
+    "return",
+    "sizeof",
+    "alignas",
+    "decltype",
+    "defined",
+    "static_assert",
+}
 # A definition begins at the margin, or is a class's own, and its first parenthesis follows its name.
 DEFINITION = re.compile(r"(?:  )?(?:[\w\[\]:<>,*&~]+ )*[*&]*(?:\w+::)*(~?\w+)\(")
 
@@ -31,7 +43,11 @@ def functions_of(lines):
     for line in lines:
         code = re.sub(r"\s*//.*", "", line)
         found = DEFINITION.match(code)
-        if found and found[1] not in CONTROL and code.endswith(("{", "}", ",") if code.startswith(" ") else ("{", "}", ",", ")")):
+        if (
+            found
+            and found[1] not in CONTROL
+            and code.endswith(("{", "}", ",") if code.startswith(" ") else ("{", "}", ",", ")"))
+        ):
             name = found[1]
         yield name
 
