@@ -64,12 +64,12 @@ def test_no_message_speaks_c(name, spawn):
         assert len(str(error)) > 15
 
 
-def test_the_message_advises_in_python(name, spawn):
+def test_the_message_advises_in_python(name):
     mutex = SharedMutex(name)
     with mutex:
         assert "recursive=True" in str(failure(mutex.acquire))
     assert "exist=False" in str(failure(SharedMutex, name, exist=False))
-    die_holding(spawn, name)
+    die_holding(name)
     assert "recover=shmutex.ACCEPT" in str(failure(mutex.acquire))
     memory = mmap.mmap(-1, mmap.PAGESIZE)
     assert "from_buffer(init=True)" in str(failure(SharedMutex.from_buffer, memory, init=False))

@@ -38,7 +38,7 @@ def c(installed):
     return library
 
 
-def test_ctypes(c, path, spawn):
+def test_ctypes(c, path):
     handle = ctypes.c_void_p()
     assert c.shmutex_open(ctypes.byref(handle), path.encode(), c.constants["SHMUTEX_MUST_CREATE"], 0) == 0
     mutex = SharedMutex(path)
@@ -49,7 +49,7 @@ def test_ctypes(c, path, spawn):
     assert path in c.shmutex_error_detail().decode()
     assert c.shmutex_unlock(handle) == 0
     assert c.shmutex_unlock(handle) == errno.EPERM
-    die_holding(spawn, path)
+    die_holding(path)
     assert c.shmutex_timedlock(handle, 0) == errno.EOWNERDEAD
     assert c.shmutex_consistent(handle) == 0 and c.shmutex_unlock(handle) == 0
     with mutex:
@@ -57,7 +57,7 @@ def test_ctypes(c, path, spawn):
     assert c.shmutex_close(handle) == 0
 
 
-def test_cffi(installed, path, spawn):
+def test_cffi(installed, path):
     cffi = pytest.importorskip("cffi")
     ffi = cffi.FFI()
     ffi.cdef(declarations(installed))
@@ -72,7 +72,7 @@ def test_cffi(installed, path, spawn):
     assert c.shmutex_info(handle, info) == 0
     assert info.state == c.SHMUTEX_STATE_HELD and info.depth == 2 == mutex.depth
     assert c.shmutex_unlock(handle) == 0 and c.shmutex_unlock(handle) == 0
-    die_holding(spawn, path, recursive=True)
+    die_holding(path, recursive=True)
     assert c.shmutex_acquire(handle, -1, c.SHMUTEX_INTERRUPTIBLE) == errno.EOWNERDEAD
     assert c.shmutex_poison(handle) == 0 and c.shmutex_unlock(handle) == 0
     assert c.shmutex_lock(handle) == errno.ENOTRECOVERABLE

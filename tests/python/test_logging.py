@@ -56,9 +56,9 @@ def test_collected_while_another_handle_is_open(path, caplog):
     other.release()
 
 
-def test_a_death(path, spawn, caplog):
+def test_a_death(path, caplog):
     mutex = SharedMutex(path, recover=lambda mutex: None)
-    die_holding(spawn, path)
+    die_holding(path)
     with mutex:
         pass
     died, outcome = said(caplog, logging.WARNING)
@@ -219,7 +219,7 @@ def test_a_wait_warns_of_a_path_that_is_lost_meanwhile(path, spawn):
     waiter.expect("acquired")
 
 
-def test_no_warning_where_the_path_leads_to_the_lock(path, spawn, caplog, tmp_path):
+def test_no_warning_where_the_path_leads_to_the_lock(path, caplog, tmp_path):
     """By another name, after the working directory has changed, of a buffer, of a lock that was removed as it should be."""
     os.symlink("/dev/shm", tmp_path / "link")
     other = SharedMutex(str(tmp_path / "link" / os.path.basename(path)))
@@ -308,11 +308,11 @@ ACQUIRES = {
 
 @VERDICTS
 @pytest.mark.parametrize("way", ACQUIRES)
-def test_a_handler_with_a_lock_of_its_own(path, spawn, install, recover, outcome, error, way):
+def test_a_handler_with_a_lock_of_its_own(path, install, recover, outcome, error, way):
     """Whose owner has died, too."""
     SharedMutex(path), SharedMutex(path + "2")
-    die_holding(spawn, path)
-    die_holding(spawn, path + "2")
+    die_holding(path)
+    die_holding(path + "2")
     handler = install(Through(SharedMutex(path + "2", recover=shmutex.ACCEPT)))
     mutex = SharedMutex(path, recover=recover)
     if error is None:
@@ -328,9 +328,9 @@ def test_a_handler_with_a_lock_of_its_own(path, spawn, install, recover, outcome
 @pytest.mark.parametrize("recursive", [False, True], ids=["plain", "recursive"])
 @pytest.mark.parametrize("same", ["the mutex", "another object", "one opened each time"])
 @pytest.mark.parametrize("way", ACQUIRES)
-def test_a_handler_with_the_same_lock(path, spawn, install, recursive, same, way):
+def test_a_handler_with_the_same_lock(path, install, recursive, same, way):
     mutex = SharedMutex(path, recursive=recursive, recover=shmutex.ACCEPT)
-    die_holding(spawn, path, recursive=recursive)
+    die_holding(path, recursive=recursive)
     open_it = functools.partial(SharedMutex, path, recursive=recursive)
     handler = install(Through({"the mutex": mutex, "another object": open_it(), "one opened each time": open_it}[same]))
     ACQUIRES[way](mutex)
@@ -338,20 +338,20 @@ def test_a_handler_with_the_same_lock(path, spawn, install, recursive, same, way
     assert shortened(handler.written) == outcomes(path, ACCEPTED)
 
 
-def test_a_handler_whose_own_record_meets_the_death(path, spawn, install):
+def test_a_handler_whose_own_record_meets_the_death(path, install):
     """The program logs something; writing that is what finds the owner dead."""
     SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
     handler = install(Through(SharedMutex(path, recover=shmutex.ACCEPT)))
     logging.getLogger("shmutex").warning("of the program")
     assert handler.failed == []
     assert sorted(shortened(handler.written)) == sorted(["of the program"] + outcomes(path, ACCEPTED))
 
 
-def test_a_handler_whose_lock_nobody_repairs(path, spawn, install):
+def test_a_handler_whose_lock_nobody_repairs(path, install):
     """It fails at each record, and that is all."""
     mutex = SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
     handler = install(Through(mutex))
     with pytest.raises(shmutex.OwnerDiedError):
         mutex.acquire()
@@ -368,9 +368,9 @@ def test_a_handler_that_opens_its_lock_each_time(path, install):
     shmutex.unlink(path + "2")
 
 
-def test_what_is_logged_late_says_when_and_where(path, spawn, caplog):
+def test_what_is_logged_late_says_when_and_where(path, caplog):
     mutex, other = SharedMutex(path, recover=shmutex.ACCEPT), SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
     frame = sys._getframe()
     line = frame.f_lineno + 1
     mutex.acquire()
@@ -394,7 +394,7 @@ def test_what_is_logged_late_says_when_and_where(path, spawn, caplog):
 )
 def test_what_is_kept_back_is_logged_once_in_the_end(path, spawn, end, times):
     SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
     code = f"""
 mutex = shmutex.SharedMutex(sys.argv[1], recover=shmutex.ACCEPT)
 mutex.acquire()
@@ -404,9 +404,9 @@ mutex.acquire()
     assert errors.count("accepted without repair") == times, errors
 
 
-def test_closing_one_of_two_keeps_its_records(path, spawn, caplog):
+def test_closing_one_of_two_keeps_its_records(path, caplog):
     mutex, other = SharedMutex(path, recover=shmutex.ACCEPT), SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
     mutex.acquire()
     mutex.close()
     assert not said(caplog, logging.WARNING)
@@ -415,9 +415,9 @@ def test_closing_one_of_two_keeps_its_records(path, spawn, caplog):
 
 
 @VERDICTS
-def test_a_handler_that_fails_changes_nothing(path, spawn, install, capsys, recover, outcome, error):
+def test_a_handler_that_fails_changes_nothing(path, install, capsys, recover, outcome, error):
     mutex = SharedMutex(path, recover=recover)
-    die_holding(spawn, path)
+    die_holding(path)
 
     class Failing(logging.Handler):
         def emit(self, record):
@@ -435,10 +435,10 @@ def test_a_handler_that_fails_changes_nothing(path, spawn, install, capsys, reco
 
 
 @VERDICTS
-def test_ctrl_c_in_a_handler(path, spawn, install, recover, outcome, error):
+def test_ctrl_c_in_a_handler(path, install, recover, outcome, error):
     """It is raised, with the lock released, and all handlers have heard of all records."""
     mutex = SharedMutex(path, recover=recover)
-    die_holding(spawn, path)
+    die_holding(path)
     heard = []
 
     class Interrupted(logging.Handler):

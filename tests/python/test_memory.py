@@ -131,7 +131,7 @@ def test_failing(path, spawn):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork beside other threads; pytest would keep each
-def test_death(path, spawn):
+def test_death(path):
     """A forked child dies inside, again and again."""
     mutex = SharedMutex(path, recover=recover)
 
@@ -170,10 +170,10 @@ def catch(kind, function, *arguments):
     raise AssertionError("it did not fail")
 
 
-def test_owner_died_raised(path, spawn):
+def test_owner_died_raised(path):
     """It stays marked, so that each acquisition is told."""
     mutex = SharedMutex(path)
-    die_holding(spawn, path)
+    die_holding(path)
 
     def meet():
         catch(shmutex.OwnerDiedError, mutex.acquire)
