@@ -35,7 +35,7 @@ const char* name(Ground ground) {
     case Ground::fresh: return "";
     case Ground::existing: return "_existing";
     case Ground::stale: return "_stale";
-    case Ground::owner_died: return "_bereaved";
+    case Ground::owner_died: return "_owner_died";
   }
   return "";
 }
