@@ -21,7 +21,7 @@ def field_texts():
         if isinstance(node, ast.ClassDef):
             for field, text in zip(node.body, node.body[1:]):
                 if isinstance(field, ast.AnnAssign) and is_text(text):
-                    texts[node.name, field.target.id] = text.value.value
+                    texts[node.name, field.target.id] = inspect.cleandoc(text.value.value)
     return texts
 
 

@@ -112,7 +112,7 @@ class Info(NamedTuple):
     """what it is: 'mutex'"""
     owner_since: Optional[float]
     """since when the present hold is known to last, as time.monotonic(), noted by the first waiter that sleeps; None: not
-        known
+    known
     """
 
 class _Accept:
