@@ -79,6 +79,7 @@ class Waiter {
     for (;;) {
       note_hold(lock_, now_ns());
       const long result = futex::lock_pi(lock_.shared.word, limit);
+      if (fork_.is_child()) return finish_in_child(result);
       if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {
         case EAGAIN:  // the owner is just exiting
@@ -100,6 +101,14 @@ class Waiter {
     }
   }
 
+  // A signal handler has forked. The kernel restarts the wait after it, in the child too: on its own account.
+  int finish_in_child(long result) {
+    refresh_thread();
+    if (result != 0 || owner_tid(lock_) != self_.tid) return forked_while_waiting;
+    pend_on_word();
+    return finish_acquire_fair(lock_);
+  }
+
   // The word names an owner that cannot be waited for; until that changes, look again now and then.
   void rest(int64_t limit) {
     robust::clear_pending(head_);
@@ -113,6 +122,7 @@ class Waiter {
   const WaitMode mode_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
+  const ForkWatch fork_;
 };
 
 }  // namespace

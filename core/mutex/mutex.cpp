@@ -61,7 +61,15 @@ int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
   if (const int error = ensure_users_lock(lock); error != 0) return error;
   const Deadline deadline = Deadline::after(mode == WaitMode::try_once ? 0 : timeout_ns);
   const int result = is_fair(lock) ? fair::acquire(lock, deadline, mode) : plain::acquire(lock, deadline, mode);
-  return result == acquired || result == EOWNERDEAD ? refuse_if_dead(lock, result) : result;
+  if (result == acquired || result == EOWNERDEAD) return refuse_if_dead(lock, result);
+  if (likely(result != forked_while_waiting)) return result;
+  // From here on it is the child's own call.
+  if (mode == WaitMode::wait_interruptible) {
+    const int error = prepare(lock);
+    return error != 0 ? error : fail(EINTR, Reason::interrupted, path_of(lock));
+  }
+  const int64_t left = deadline.ns() - now_ns();
+  return cold::acquire(lock, deadline.never() ? -1 : left > 0 ? left : 0, mode);
 }
 
 // The fast path took the word, and found a dead lock, a dead thread's mark on the node, or a forged word.

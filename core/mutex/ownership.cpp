@@ -26,8 +26,9 @@ bool link_claimed_node(Lock& lock) {
 }  // namespace
 
 int finish_acquire(Lock& lock, Predecessor predecessor) {
-  annotate::acquired(&lock.shared.word);
   Thread& self = this_thread();
+  if (unlikely(self.refreshed != current_fork_generation())) return 0;  // forked in a handler: the parent's business
+  annotate::acquired(&lock.shared.word);
   if (!link_claimed_node(lock)) {
     // The word was free although a thread of this process has the node in its list: forged. To take the node would tear
     // that thread's list, so hold without it; should we die, the others' probe finds out.

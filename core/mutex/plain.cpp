@@ -55,26 +55,36 @@ class Waiter {
   Waiter(Lock& lock, const Deadline& deadline, WaitMode mode) : lock_(lock), deadline_(deadline), mode_(mode) {}
 
   int run() {
-    if (mode_ == WaitMode::try_once) return record_failure(lock_, try_word());
-    if (deadline_.passed(now_ns())) {
-      const int result = try_word();
-      return record_failure(lock_, result == EBUSY ? ETIMEDOUT : result);
-    }
-    int result = spin();
-    if (result != EBUSY) return record_failure(lock_, result);
-    const WaitScope inside(lock_);
-    result = queue();
-    if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
-    return record_failure(lock_, result);
+    const int result = attempt();
+    return fork_.is_child() ? forked_while_waiting : record_failure(lock_, result);
   }
 
  private:
+  int attempt() {
+    if (mode_ == WaitMode::try_once) return try_word();
+    if (deadline_.passed(now_ns())) {
+      const int result = try_word();
+      return result == EBUSY ? ETIMEDOUT : result;
+    }
+    int result = spin();
+    if (result != EBUSY || fork_.is_child()) return result;
+    const WaitScope inside(lock_);
+    result = queue();
+    if (fork_.is_child()) {
+      refresh_thread();  // the scope ends in the child
+      return result;
+    }
+    if (result == acquired || result == EOWNERDEAD) bump(lock_.shared.contended);
+    return result;
+  }
+
   SharedLine& shared() { return lock_.shared; }
   void pend_on_word() { robust::set_pending(head_, word_entry(lock_)); }
   void pend_on_nothing() { robust::clear_pending(head_); }
 
   // Takes the word if it is free. The word must be pending. Returns what it was through died.
   bool take_word(Role role, bool& died) {
+    if (fork_.is_child()) return false;  // it must not write its parent's TID
     uint32_t found = load_relaxed(shared().word);
     while (word::is_free(found)) {
       const uint32_t taken =
@@ -124,7 +134,7 @@ class Waiter {
     for (;;) {
       const int result = queue_.wait(deadline_.earlier_of(now_ns() + slice));
       if (result == 0) return wait_as_head();
-      if (result == EINTR && mode_ != WaitMode::wait_interruptible) continue;
+      if (result == EINTR && mode_ != WaitMode::wait_interruptible && !fork_.is_child()) continue;
       if (result != ETIMEDOUT) {
         pend_on_nothing();
         return result;
@@ -160,6 +170,7 @@ class Waiter {
     pend_on_word();
     for (;;) {
       if (take_word(Role::head, died)) return leave_with_lock(died);
+      if (fork_.is_child()) return EINTR;
       if (spins > 0) {
         --spins;
         cpu_relax();
@@ -209,6 +220,7 @@ class Waiter {
   const WaitMode mode_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
+  const ForkWatch fork_;
   WaitQueue queue_{{lock_.shared.baton, lock_.priv.baton_node, lock_.priv.baton_linked}};
 };
 

@@ -24,7 +24,7 @@ int fail_to_acquire(const Lock& lock, int result) {
 }  // namespace
 
 int record_failure(const Lock& lock, int result) {
-  if (result == acquired) return result;
+  if (result == acquired || result == forked_while_waiting) return result;
   fail_to_acquire(lock, result);
   if (!is_buffer(lock)) remember_file(control_of(lock).device, control_of(lock).inode);
   return result;

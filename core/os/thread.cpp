@@ -81,8 +81,6 @@ bool is_gone(char state) { return state == 'Z' || state == 'X'; }
 __thread Thread this_thread_storage{never, 0, nullptr, 0, 0, 0, never, {}};
 const volatile uint32_t* process_fork_generation = &before_first_use;
 
-uint32_t current_fork_generation() { return *process_fork_generation; }
-
 bool proc_is_ours() {
   char target[16] = {};
   const long length = raw_syscall(SYS_readlinkat, AT_FDCWD, as_arg("/proc/self"), as_arg(target), sizeof target - 1);

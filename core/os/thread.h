@@ -41,8 +41,18 @@ inline bool is_current(const Thread& thread) { return likely(thread.fork_generat
 // Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: no robust list to be had.
 int refresh_thread();
 
-// A number that changes with every fork; valid after refresh_thread().
-uint32_t current_fork_generation();
+// A number that changes with every fork; valid after refresh_thread(). 0: not refreshed in this process yet.
+inline uint32_t current_fork_generation() { return *process_fork_generation; }
+
+// Notices, amid a call, that a signal handler has forked and that this is the child. Until refresh_thread() the child's
+// this_thread() is still the parent's.
+class ForkWatch {
+ public:
+  bool is_child() const { return unlikely(current_fork_generation() != began_in_); }
+
+ private:
+  const uint32_t began_in_ = current_fork_generation();
+};
 
 // The TID and the process in a thread_uid or owner_id.
 constexpr uint32_t thread_uid_tid(uint64_t thread_uid) { return static_cast<uint32_t>(thread_uid >> 32); }

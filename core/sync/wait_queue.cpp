@@ -10,6 +10,7 @@ namespace shmutex {
 
 int WaitQueue::wait(int64_t until_ns) {
   for (;;) {
+    if (fork_.is_child()) return EINTR;
     uint32_t found = load_relaxed(baton_.word);
     if (word::is_free(found)) {
       // W always: so the kernel wakes the next in the queue if we die as its head.
@@ -39,6 +40,7 @@ void WaitQueue::link() {
 }
 
 void WaitQueue::pass_on() {
+  if (fork_.is_child()) return;
   pend();
   if (linked_) {
     robust::unlink(head_, baton_.node);

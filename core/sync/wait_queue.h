@@ -30,14 +30,14 @@ class WaitQueue {
   void pend() { robust::set_pending(head_, &baton_.node.next); }
 
   // Waits until this thread is the head waiter, at the latest until then. The baton must be pending. 0: head, and nothing is
-  // pending. ETIMEDOUT, EINTR (a signal handler ran), or what futex(2) refused: not so; the baton is still pending. No
-  // wake was consumed then, so nothing is owed to the others.
+  // pending. ETIMEDOUT, EINTR (a signal handler ran, or this is the child that it forked), or what futex(2) refused: not so;
+  // the baton is still pending. No wake was consumed then, so nothing is owed to the others.
   int wait(int64_t until_ns);
 
   // After ETIMEDOUT: frees a baton whose holder's death the kernel did not report.
   void free_of_the_dead();
 
-  // The head waiter leaves. Nothing may be pending.
+  // The head waiter leaves. Nothing may be pending. (In a child forked meanwhile the baton is the parent's.)
   void pass_on();
 
  private:
@@ -46,6 +46,7 @@ class WaitQueue {
   Baton baton_;
   Thread& self_ = this_thread();
   RobustHead& head_ = *self_.head;
+  ForkWatch fork_;
   bool linked_ = false;
 };
 

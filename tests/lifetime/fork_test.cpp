@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
 #include <thread>
 
 #include "support/test_lock.h"
@@ -297,6 +298,168 @@ TEST_P(Fork, VforkAndSpawnAreHarmless) {
             }),
             0);
 }
+
+// A handler that forks while its thread waits: parent and child both go on waiting, each for itself.
+volatile sig_atomic_t forks_left = 0;
+volatile pid_t forked = -1;  // in the waiter its child's PID, 0 in that child
+
+void fork_in_handler(int) {
+  if (forks_left == 0) return;
+  forks_left = 0;
+  forked = fork();
+}
+
+class ForkAmidWait : public Fork {
+ protected:
+  // The whole life of a waiter whose handler forks. Both must end with `expected`; who acquired is owner under its own name.
+  int wait_and_fork(int64_t limit, unsigned flags, int expected) {
+    struct sigaction action {};
+    action.sa_handler = fork_in_handler;
+    action.sa_flags = GetParam().recursive() ? SA_RESTART : 0;
+    forks_left = 1;
+    sigaction(SIGUSR1, &action, nullptr);
+    const pid_t before = getpid();
+    int result = 0;
+    do {
+      result = shmutex_acquire(m(), limit, flags);
+    } while (result == EINTR && forked == -1);  // it may come without a handler
+    const bool is_child = getpid() != before;
+    EXPECT_EQ(result, expected) << (is_child ? "child: " : "parent: ") << shmutex_error_detail();
+    if (result == 0) {
+      expect_mine();
+      EXPECT_EQ(shmutex_unlock(m()), 0) << shmutex_error_detail();
+    } else {
+      EXPECT_EQ(shmutex_is_owned(m()), 0);
+    }
+    const int status = expectations_status();
+    if (is_child) _exit(status);
+    int child_status = -1;
+    while (waitpid(forked, &child_status, 0) < 0 && errno == EINTR) {
+    }
+    EXPECT_EQ(child_status, 0);
+    return expectations_status();
+  }
+
+  static void fork_inside(const Child& waiter) {
+    waiter.wait_until_asleep();
+    waiter.signal(SIGUSR1);
+    support::wait_until([&] { return has_a_child(waiter.pid()); });
+  }
+  static bool has_a_child(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    FILE* const file = fopen(path, "r");
+    long child = 0;
+    const bool has = file != nullptr && fscanf(file, "%ld", &child) == 1;
+    if (file != nullptr) fclose(file);
+    return has;
+  }
+};
+
+// As head waiter, and behind one.
+TEST_P(ForkAmidWait, BothAcquire) {
+  for (const bool behind : {false, true}) {
+    for (const int64_t limit : {int64_t{-1}, 100 * support::second}) {
+      Holder holder(m());
+      std::unique_ptr<Child> head;
+      if (behind) {
+        head = std::make_unique<Child>([this] { return pass_through(m()); });
+        head->wait_until_asleep();
+      }
+      Child waiter([&] { return wait_and_fork(limit, 0, 0); });
+      fork_inside(waiter);
+      Child last([this] { return pass_through(m()); });
+      last.wait_until_asleep();
+      EXPECT_EQ(info_of(m()).owner_tid, holder.pid());
+      EXPECT_EQ(holder.finish(), 0);
+      EXPECT_EQ(waiter.wait(), 0);
+      EXPECT_EQ(last.wait(), 0);
+      if (head) {
+        EXPECT_EQ(head->wait(), 0);
+      }
+      EXPECT_EQ(info_of(m()).state, uint32_t{SHMUTEX_STATE_FREE});
+      EXPECT_EQ(info_of(m()).waiters, 0u);
+    }
+  }
+}
+
+TEST_P(ForkAmidWait, BothTimeOut) {
+  for (const bool behind : {false, true}) {
+    Holder holder(m());
+    std::unique_ptr<Child> head;
+    if (behind) {
+      head = std::make_unique<Child>([this] { return pass_through(m()); });
+      head->wait_until_asleep();
+    }
+    Child waiter([&] { return wait_and_fork(700 * millisecond, 0, ETIMEDOUT); });
+    fork_inside(waiter);
+    EXPECT_EQ(waiter.wait(), 0);
+    EXPECT_EQ(holder.finish(), 0);
+    if (head) {
+      EXPECT_EQ(head->wait(), 0);
+    }
+    EXPECT_EQ(pass_through(m()), 0);
+  }
+}
+
+TEST_P(ForkAmidWait, BothAreInterrupted) {
+  for (const bool behind : {false, true}) {
+    Holder holder(m());
+    std::unique_ptr<Child> head;
+    if (behind) {
+      head = std::make_unique<Child>([this] { return pass_through(m()); });
+      head->wait_until_asleep();
+    }
+    Child waiter([&] { return wait_and_fork(-1, SHMUTEX_INTERRUPTIBLE, EINTR); });
+    waiter.wait_until_asleep();
+    waiter.signal(SIGUSR1);
+    EXPECT_EQ(waiter.wait(), 0);
+    EXPECT_EQ(holder.finish(), 0);
+    if (head) {
+      EXPECT_EQ(head->wait(), 0);
+    }
+    EXPECT_EQ(pass_through(m()), 0);
+  }
+}
+
+// The child dies as owner or as waiter, and its parent does not: each death is told once, and nobody is stuck.
+TEST_P(ForkAmidWait, TheChildDiesHolding) {
+  Holder holder(m());
+  Child waiter([&] {
+    struct sigaction action {};
+    action.sa_handler = fork_in_handler;
+    forks_left = 1;
+    sigaction(SIGUSR1, &action, nullptr);
+    const pid_t before = getpid();
+    const int result = shmutex_lock(m());
+    if (getpid() != before) {
+      EXPECT_TRUE(result == 0 || result == EOWNERDEAD);
+      raise(SIGKILL);
+    }
+    if (result == EOWNERDEAD) {
+      EXPECT_EQ(shmutex_consistent(m()), 0);
+    }
+    EXPECT_EQ(shmutex_unlock(m()), 0);
+    int status = -1;
+    while (waitpid(forked, &status, 0) < 0 && errno == EINTR) {
+    }
+    EXPECT_TRUE(WIFSIGNALED(status));
+    // Whoever was first.
+    const int again = result == EOWNERDEAD ? 0 : EOWNERDEAD;
+    EXPECT_EQ(shmutex_lock(m()), again);
+    if (again == EOWNERDEAD) {
+      EXPECT_EQ(shmutex_consistent(m()), 0);
+    }
+    EXPECT_EQ(shmutex_unlock(m()), 0);
+    return expectations_status();
+  });
+  fork_inside(waiter);
+  EXPECT_EQ(holder.finish(), 0);
+  EXPECT_EQ(waiter.wait(), 0);
+  EXPECT_EQ(pass_through(m()), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ForkAmidWait, testing::ValuesIn(all_kinds()), param_name);
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Fork, testing::ValuesIn(all_kinds()), param_name);
 

@@ -9,7 +9,8 @@
  *   - After fork(2) the child has valid handles and holds nothing. Thread exit, process exit and execve(2) while
  *     holding count as the owner's death.
  *   - No function is async-signal-safe, and none is a cancellation point. A signal handler, and the child of a
- *     vfork(2), must call none of them.
+ *     vfork(2), must call none of them. A handler that interrupts a wait may fork(2), and the child may return from it:
+ *     the wait is then the child's own, too, for what is left of its timeout.
  *   - Times are in nanoseconds on CLOCK_MONOTONIC.
  *   - "held" below: the calling thread holds the lock when the function returns. After every code that is not listed as
  *     held, the call has changed nothing about the lock's owner.
