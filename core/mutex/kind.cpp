@@ -6,6 +6,7 @@
 #include "mutex/mutex.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "sync/owner_probe.h"
 
 namespace shmutex {
 namespace {
@@ -50,6 +51,7 @@ uint32_t owner_of(const Object& object) { return word::tid(load_relaxed(lock_of(
 Taken take(Object& object, uint32_t& owner, int& error) {
   Lock& lock = lock_of(object);
   const int64_t deadline = now_ns() + 100 * millisecond;
+  let_next_short_call_probe(lock.shared.probed);
   for (;;) {
     owner = owner_of(object);
     if (is_owned(lock)) return Taken::busy;

@@ -32,7 +32,8 @@ struct alignas(64) SharedLine {
   uint32_t state;          // state::… bits; the owner writes, and a removal
   uint32_t baton;          // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`
   uint32_t depth;          // recursive acquisitions beyond the first; the owner writes, for others to look at
-  uint32_t reserved[2];
+  uint32_t probed;  // CLOCK_MONOTONIC s: when a call that does not wait last asked whether the owner lives. Advice
+  uint32_t reserved;
   uint32_t word;  // os/robust_word.h
 };
 

@@ -61,9 +61,9 @@ class Waiter {
 
  private:
   int attempt() {
-    if (mode_ == WaitMode::try_once) return try_word();
+    if (mode_ == WaitMode::try_once) return try_once();
     if (deadline_.passed(now_ns())) {
-      const int result = try_word();
+      const int result = try_once();
       return result == EBUSY ? ETIMEDOUT : result;
     }
     int result = spin();
@@ -103,6 +103,16 @@ class Waiter {
     bool died = false;
     pend_on_word();
     if (take_word(Role::barger, died)) return finish_acquire(lock_, {died, died});
+    pend_on_nothing();
+    return EBUSY;
+  }
+
+  // A death that the kernel did not report is found by who never waits, too.
+  int try_once() {
+    const int result = try_word();
+    if (result != EBUSY || !short_call_may_probe(shared().probed, deadline_.ns())) return result;
+    pend_on_word();
+    if (mark_if_dead(shared().word, shared().token)) return try_word();
     pend_on_nothing();
     return EBUSY;
   }
@@ -147,10 +157,16 @@ class Waiter {
     }
   }
 
+  // At the end of a short wait, too: callers with short time-outs would never find out.
+  bool may_probe(ProbeTimer& probe, int64_t now) {
+    const bool passed = deadline_.passed(now);
+    return probe.due(now, passed) || (passed && short_call_may_probe(shared().probed, now));
+  }
+
   // After a sleep on the baton ended by time: EBUSY: sleep on.
   int try_past_the_queue(ProbeTimer& probe) {
     const int64_t now = now_ns();
-    if (probe.due(now, deadline_.passed(now))) {
+    if (may_probe(probe, now)) {
       queue_.free_of_the_dead();
       // From here to the try the word stays pending: should we die with it marked, the kernel wakes the head waiter.
       pend_on_word();
@@ -178,7 +194,7 @@ class Waiter {
       }
       const int64_t now = now_ns();
       const bool passed = deadline_.passed(now);
-      if (probe.due(now, passed) && mark_if_dead(shared().word, shared().token)) continue;
+      if (may_probe(probe, now) && mark_if_dead(shared().word, shared().token)) continue;
       if (passed) return leave(ETIMEDOUT);
       if (interrupted) return leave(EINTR);
       if (now - since > starvation_threshold)

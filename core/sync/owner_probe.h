@@ -8,12 +8,19 @@
 
 namespace shmutex {
 
+// Whether a call asks that does not wait, or not long enough for a timer of its own: one in a second, of all processes.
+// `probed` is shared by them: whatever it says, the next second is another.
+bool short_call_may_probe(uint32_t& probed, int64_t now);
+
+// The next short call asks, however recently one has: it is about to do what is done seldom.
+void let_next_short_call_probe(uint32_t& probed);
+
 // When to ask: once a second of a wait.
 class ProbeTimer {
  public:
   explicit ProbeTimer(int64_t now) : next_(now + second), worthwhile_(now + 50 * millisecond) {}
 
-  // Also at the end of a wait that was not just a moment: or callers with short time-outs would never find out.
+  // Also at the end of a wait that was not just a moment.
   bool due(int64_t now, bool last_chance) {
     if (now < next_ && !(last_chance && now >= worthwhile_)) return false;
     next_ = now + second;

@@ -40,7 +40,8 @@ static_assert(offsetof(SharedLine, yield_until) == 32u);
 static_assert(offsetof(SharedLine, state) == 40u);
 static_assert(offsetof(SharedLine, baton) == 44u);
 static_assert(offsetof(SharedLine, depth) == 48u);
-static_assert(offsetof(SharedLine, reserved) == 52u);
+static_assert(offsetof(SharedLine, probed) == 52u);
+static_assert(offsetof(SharedLine, reserved) == 56u);
 static_assert(offsetof(SharedLine, word) == 60u);
 static_assert(sizeof(SharedLine) == 64u);
 

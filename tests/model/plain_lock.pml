@@ -168,14 +168,14 @@ active [THREADS] proctype Thread() {
   bit word_linked = 0;   /* the robust list */
   bit baton_linked = 0;
   byte rounds = ROUNDS;
-  bit try_once = 0, late = 0, queued = 0, got = 0, told = 0, goto_wake = 0, slept = 0;
+  bit try_once = 0, late = 0, queued = 0, got = 0, told = 0, goto_wake = 0, slept = 0, probed = 0;
 
 begin:
   atomic {
 #ifdef STRUCTURE
     assert(pending == NOTHING && !word_linked && !baton_linked);
 #endif
-    e = 0; try_once = 0; late = 0; queued = 0; got = 0; told = 0; slept = 0;
+    e = 0; try_once = 0; late = 0; queued = 0; got = 0; told = 0; slept = 0; probed = 0;
     if :: rounds == 0 -> goto finished :: else -> rounds-- fi;
 #ifdef TRYLOCK
     if :: try_once = 1 :: skip fi
@@ -375,13 +375,25 @@ pass_baton:
   STEP(queued = 0; pending = NOTHING);
   if :: got -> goto critical :: else -> goto done fi;
 
-/* ---- try_word(), for a trylock */
+/* ---- try_once(), for a trylock: try_word(), and once more if the owner was dead */
 try_word:
   PEND(8, WORD);
-  STEP(e = word; if :: !IS_FREE(e) -> goto give_up :: else fi);
+try_look:
+  STEP(e = word; if :: !IS_FREE(e) -> goto try_busy :: else fi);
 try_take:
   STEP(CAS(word, self | (e & BARGER_KEEPS), ENTER(e); goto finish_acquire);
        if :: IS_FREE(e) -> goto try_take :: else fi);
+try_busy:
+#ifdef PROBE
+  if
+  :: !probed -> probed = 1;
+     STEP(e = 0; pending = NOTHING);
+     PEND(11, WORD);
+     MARK_IF_DEAD
+     if :: IS_FREE(e) -> goto try_look :: else fi
+  :: probed
+  fi;
+#endif
 give_up:
   STEP(e = 0; pending = NOTHING);
   goto done;
@@ -470,7 +482,7 @@ reaped:
 finished:
   atomic {
     e = 0; pending = 0; word_linked = 0; baton_linked = 0; rounds = 0; goto_wake = 0;
-    try_once = 0; late = 0; queued = 0; got = 0; told = 0; slept = 0
+    try_once = 0; late = 0; queued = 0; got = 0; told = 0; slept = 0; probed = 0
   }
 }
 

@@ -45,6 +45,7 @@ BOUNDED = [
     Case("2 threads, twice, everything", "THREADS=2 ROUNDS=2 KILLS=2 EVENTS=2 KEEP REFUSED=1 TRYLOCK HINT"),
     Case("the probe beside the kernel", "PROBE EVENTS=1"),
     Case("a death not reported, and the probe", "PROBE LOST_NOTICES=1 EVENTS=2 KEEP", may_end_asleep=True),
+    Case("a death not reported, and a trylock's probe", "PROBE TRYLOCK LOST_NOTICES=1 KEEP", may_end_asleep=True),
 ]
 
 FULL = [
@@ -85,6 +86,7 @@ BROKEN = [
         ASSERTION,
         may_end_asleep=True,
     ),
+    Case("no pending store: a trylock's probe", "BREAK_PENDING=11 PROBE TRYLOCK LOST_NOTICES=1 KILLS=2 EVENTS=1", ASSERTION, may_end_asleep=True),
     # The structure's own assertions bite, too.
     Case("monitor: W cleared under the head", "BREAK_TWO_STEPS STRUCTURE", ASSERTION),
     Case("structure: asleep without pending", "BREAK_PENDING=3 STRUCTURE", ASSERTION),

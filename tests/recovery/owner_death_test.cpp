@@ -8,8 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <functional>
+#include <memory>
 #include <thread>
 #include <tuple>
+#include <vector>
 
 #include "support/test_lock.h"
 
@@ -297,6 +300,80 @@ TEST_P(OwnerGone, EveryWayToAcquireTells) {
     EXPECT_EQ(shmutex_unlock(m()), 0);
   }
 }
+
+// The kernel has given a thread that calls execve the TID of the main thread before it walks the list: a death that it does
+// not report, and that nobody waits for.
+class Unreported : public LockTest {
+ protected:
+  // Somebody holds, and is gone; the process lives on.
+  Child lose_an_owner() {
+    Shared<Scenario> scenario;
+    Child process([&] {
+      ThreadTask task{m(), 1, &*scenario};
+      start_thread(hold_and_exec, task);
+      sleep_for_ever();
+      return 0;
+    });
+    scenario->held.wait();
+    const auto owner = static_cast<pid_t>(info_of(m()).owner_tid);
+    scenario->die.raise();
+    support::wait_until([&] { return support::thread_state(owner) == 0; });
+    return process;
+  }
+
+  void expect_told(const std::function<int()>& acquire, int refusal) const {
+    int result = refusal;
+    support::wait_until([&] {
+      result = acquire();
+      return result != refusal;
+    });
+    EXPECT_EQ(result, EOWNERDEAD);
+    EXPECT_EQ(shmutex_consistent(m()), 0);
+    EXPECT_EQ(shmutex_unlock(m()), 0);
+  }
+};
+
+TEST_P(Unreported, IsFoundByWhoeverTries) {
+  const Child first = lose_an_owner();
+  expect_told([this] { return shmutex_trylock(m()); }, EBUSY);
+  const Child second = lose_an_owner();
+  expect_told([this] { return shmutex_timedlock(m(), 0); }, ETIMEDOUT);
+  const Child third = lose_an_owner();
+  expect_told([this] { return shmutex_timedlock(m(), 5 * support::millisecond); }, ETIMEDOUT);
+  const Child fourth = lose_an_owner();
+  expect_told([this] { return shmutex_acquire(m(), support::millisecond, SHMUTEX_INTERRUPTIBLE); }, ETIMEDOUT);
+}
+
+// A thread that tries several locks in turn finds the one.
+TEST_P(Unreported, IsFoundAmongOthers) {
+  std::vector<std::unique_ptr<TestLock>> others;
+  std::vector<std::unique_ptr<Holder>> holders;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(std::make_unique<TestLock>(kind()));
+    holders.push_back(std::make_unique<Holder>(others.back()->get()));
+  }
+  const Child process = lose_an_owner();
+  expect_told(
+      [&] {
+        for (const auto& other : others) EXPECT_EQ(shmutex_trylock(other->get()), EBUSY);
+        return shmutex_trylock(m());
+      },
+      EBUSY);
+}
+
+TEST_P(Unreported, IsFoundByARemoval) {
+  const Child process = lose_an_owner();
+  expect_told([this] { return shmutex_trylock(m()); }, EBUSY);  // somebody has just asked
+  const Child another = lose_an_owner();
+  if (kind().in_buffer) {
+    EXPECT_EQ(shmutex_destroy(lock_.memory(), SHMUTEX_SIZE), 0) << shmutex_error_detail();
+  } else {
+    EXPECT_EQ(shmutex_unlink(lock_.address().c_str(), 0), 0) << shmutex_error_detail();
+  }
+  EXPECT_EQ(shmutex_lock(m()), EIDRM);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Unreported, testing::ValuesIn(all_kinds()), param_name);
 
 // A thread dies inside, a thread of the same process takes over, and dies with the process: as well reported by the kernel
 // as any other death. The waiter, woken by the dying thread, may be faster than the end of that thread.

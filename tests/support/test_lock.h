@@ -29,6 +29,7 @@ class TestLock {
   void reopen() { handle_ = open(); }
   // How TEST_PEER finds it: a path, or the number of an inherited descriptor of the buffer's memory.
   std::string address() const;
+  void* memory() const { return memory_; }  // of a buffer
   uint32_t* word() const;  // the lock word, as a peer that does not keep to the rules would find it
 
  private:
