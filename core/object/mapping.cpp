@@ -100,7 +100,7 @@ Object* map_file(int fd, const Kind& kind) {
   void* const base = mmap(nullptr, mapping_size(kind), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return nullptr;
   char* const begin = static_cast<char*>(base);
-  for (uint32_t i = 0; i < kind.understood.pages; ++i) {
+  for (size_t i = 0; i < kind.understood.pages; ++i) {
     const auto offset = static_cast<off_t>(i * page);
     if (mmap(begin + 2 * i * page, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, offset) != MAP_FAILED)
       continue;
