@@ -60,7 +60,7 @@ class Waiter {
       if (result == 0) return finish_acquire_fair(lock_);
       switch (-result) {
         case ESRCH:  // no thread has the TID in the word: a lost notice, or forged
-          if (mark_if_dead(lock_.shared.word, lock_.shared.token)) continue;
+          if (mark_if_dead(lock_.shared.word)) continue;
           [[fallthrough]];
         case EAGAIN:   // held
         case EDEADLK:  // by us, says the word
@@ -85,7 +85,7 @@ class Waiter {
         case EAGAIN:  // the owner is just exiting
         case EINTR: break;
         case ESRCH:
-          if (mark_if_dead(lock_.shared.word, lock_.shared.token)) continue;
+          if (mark_if_dead(lock_.shared.word)) continue;
           [[fallthrough]];
         case EPERM:
           // By the kernel: the word names one of its own threads, forged. Or a sandbox says so to every futex call.

@@ -29,18 +29,19 @@ struct alignas(64) SharedLine {
   uint64_t token;          // fencing token; the owner writes
   uint64_t yield_until;    // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
                            // value is harmless, since one that is past or too far ahead counts for nothing
-  uint32_t state;          // state::… bits; the owner writes, and a removal
+  uint32_t state;          // state::… bits; the owner writes, and a removal. Above them: marks of the baton
   uint32_t baton;          // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`
   uint32_t depth;          // recursive acquisitions beyond the first; the owner writes, for others to look at
   uint32_t probed;  // CLOCK_MONOTONIC s: when a call that does not wait last asked whether the owner lives. Advice
-  uint32_t reserved;
-  uint32_t word;  // os/robust_word.h
+  uint32_t marks;   // of dead owners of the word: sync/owner_probe.h
+  uint32_t word;    // os/robust_word.h
 };
 
 namespace state {
 inline constexpr uint32_t poisoned = 1;      // never acquirable again
 inline constexpr uint32_t retired = 2;       // removed; never acquirable again
 inline constexpr uint32_t inconsistent = 4;  // fair locks: owner_died, which the kernel's hand-over would drop
+inline constexpr uint32_t flags = 0xff;      // all that there may ever be
 }  // namespace state
 
 template <size_t size>

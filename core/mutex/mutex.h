@@ -35,7 +35,8 @@ namespace cold {
     return cold::acquire(lock, timeout_ns, mode);
   }
   annotate::acquired_fast(&lock.shared.word);
-  if (unlikely(load_relaxed(lock.shared.state) != 0 || !claim_node(lock, self))) return cold::own(lock);
+  if (unlikely((load_relaxed(lock.shared.state) & state::flags) != 0 || !claim_node(lock, self)))
+    return cold::own(lock);
   link_node(lock, self, entry);
   robust::clear_pending(*self.head);
   store_relaxed(lock.shared.last_owner, self.owner_id);

@@ -112,7 +112,7 @@ class Waiter {
     const int result = try_word();
     if (result != EBUSY || !short_call_may_probe(shared().probed, deadline_.ns())) return result;
     pend_on_word();
-    if (mark_if_dead(shared().word, shared().token)) return try_word();
+    if (mark_if_dead(shared().word)) return try_word();
     pend_on_nothing();
     return EBUSY;
   }
@@ -170,7 +170,7 @@ class Waiter {
       queue_.free_of_the_dead();
       // From here to the try the word stays pending: should we die with it marked, the kernel wakes the head waiter.
       pend_on_word();
-      mark_if_dead(shared().word, shared().token);
+      mark_if_dead(shared().word);
     }
     const int result = try_word();
     return result == EBUSY && deadline_.passed(now) ? ETIMEDOUT : result;
@@ -194,7 +194,7 @@ class Waiter {
       }
       const int64_t now = now_ns();
       const bool passed = deadline_.passed(now);
-      if (may_probe(probe, now) && mark_if_dead(shared().word, shared().token)) continue;
+      if (may_probe(probe, now) && mark_if_dead(shared().word)) continue;
       if (passed) return leave(ETIMEDOUT);
       if (interrupted) return leave(EINTR);
       if (now - since > starvation_threshold)

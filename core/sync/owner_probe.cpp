@@ -5,6 +5,7 @@
 #include "os/thread.h"
 
 namespace shmutex {
+
 bool short_call_may_probe(uint32_t& probed, int64_t now) {
   const auto seconds = static_cast<uint32_t>(now / second);
   if (load_relaxed(probed) == seconds) return false;
@@ -16,12 +17,32 @@ void let_next_short_call_probe(uint32_t& probed) {
   store_relaxed(probed, static_cast<uint32_t>(now_ns() / second) - 1);
 }
 
-bool mark_if_dead(uint32_t& word, const uint64_t& token) {
-  uint32_t found = load_relaxed(word);
-  if (word::is_free(found)) return true;
-  const uint64_t seen = load_acquire(token);
-  if (!thread_is_dead(word::tid(found)) || load_acquire(token) != seen) return false;
-  return cas_relaxed(word, found, word::orphaned(found));
+namespace {
+
+// A peer may write either half at any time: each is only ever read or replaced as part of the whole.
+using CountedWord __attribute__((may_alias)) = uint64_t;
+
+uint32_t word_in(uint64_t counted) { return static_cast<uint32_t>(counted >> 32); }
+
+}  // namespace
+
+bool find_dead_owner(const uint32_t& word, DeadOwner& out) {
+  out.seen = load_acquire(*reinterpret_cast<const CountedWord*>(&word - 1));
+  const uint32_t found = word_in(out.seen);
+  return !word::is_free(found) && thread_is_dead(word::tid(found));
+}
+
+bool take_from_dead_owner(uint32_t& word, const DeadOwner& owner, uint32_t left) {
+  const uint32_t count = static_cast<uint32_t>(owner.seen) + one_mark;
+  uint64_t seen = owner.seen;
+  return cas_relaxed(*reinterpret_cast<CountedWord*>(&word - 1), seen, uint64_t{left} << 32 | count);
+}
+
+bool mark_if_dead(uint32_t& word) {
+  if (word::is_free(load_relaxed(word))) return true;
+  DeadOwner owner{};
+  if (!find_dead_owner(word, owner)) return false;
+  return take_from_dead_owner(word, owner, word::orphaned(word_in(owner.seen)));
 }
 
 }  // namespace shmutex

@@ -32,8 +32,24 @@ class ProbeTimer {
   int64_t worthwhile_;
 };
 
-// Marks the word's owner dead if it is, and the word is still its own. The word must be pending. `token` changes with every
-// acquisition. True: the word has become free.
-bool mark_if_dead(uint32_t& word, const uint64_t& token);
+// The 4 bytes before a robust word count, in their upper 24 bits, how often its owner was found dead and marked. Both are
+// changed by one CAS. So a prober that was stopped between its question and its mark cannot mark a new owner that has been
+// given the dead one's TID: once the owner is dead, only a mark takes the word from it, and that changes the count. The
+// lower 8 bits are the primitive's.
+inline constexpr uint32_t one_mark = 1u << 8;
+
+// A robust word and its count, as they were when the owner was found dead.
+struct DeadOwner {
+  uint64_t seen;
+};
+
+// Whether the word has an owner that is certainly dead.
+bool find_dead_owner(const uint32_t& word, DeadOwner& out);
+
+// Takes the word from that owner, if it is still its own, and leaves `left` in it. The word must be pending.
+bool take_from_dead_owner(uint32_t& word, const DeadOwner& owner, uint32_t left);
+
+// Marks the word's owner dead if it is. The word must be pending. True: the word is free.
+bool mark_if_dead(uint32_t& word);
 
 }  // namespace shmutex

@@ -5,6 +5,7 @@
 #include "base/atomics.h"
 #include "os/futex.h"
 #include "os/robust_word.h"
+#include "sync/owner_probe.h"
 
 namespace shmutex {
 
@@ -25,9 +26,9 @@ int WaitQueue::wait(int64_t until_ns) {
 }
 
 void WaitQueue::free_of_the_dead() {
-  uint32_t found = load_relaxed(baton_.word);
-  if (word::is_free(found) || !thread_is_dead(word::tid(found))) return;
-  if (cas_relaxed(baton_.word, found, 0u)) futex::wake_one(baton_.word);
+  DeadOwner holder{};
+  if (!find_dead_owner(baton_.word, holder)) return;
+  if (take_from_dead_owner(baton_.word, holder, 0)) futex::wake_one(baton_.word);
 }
 
 // A baton that is free although a thread of this process has it linked is forged: then it is held without being linked.

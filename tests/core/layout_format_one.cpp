@@ -41,7 +41,7 @@ static_assert(offsetof(SharedLine, state) == 40u);
 static_assert(offsetof(SharedLine, baton) == 44u);
 static_assert(offsetof(SharedLine, depth) == 48u);
 static_assert(offsetof(SharedLine, probed) == 52u);
-static_assert(offsetof(SharedLine, reserved) == 56u);
+static_assert(offsetof(SharedLine, marks) == 56u);
 static_assert(offsetof(SharedLine, word) == 60u);
 static_assert(sizeof(SharedLine) == 64u);
 

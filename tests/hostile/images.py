@@ -19,7 +19,7 @@ NAMES = (
     "device inode scope_start pid_namespace checksum label label_token waiting_since waiting_token"
 ).split()
 LINE_NAMES = (
-    "contended recoveries last_dead_tid last_owner token yield_until state baton depth probed reserved word".split()
+    "contended recoveries last_dead_tid last_owner token yield_until state baton depth probed marks word".split()
 )
 
 FILE, MEMORY = int.from_bytes(b"shmutex\n", "little"), int.from_bytes(b"shmutbu\n", "little")

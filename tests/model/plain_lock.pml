@@ -89,7 +89,7 @@ bit wake_lost = 0; /* a thread died unreported amid an operation */
 /* Numbers of the stores to list_op_pending, for BREAK_PENDING. */
 #define PEND(number, what) if :: BREAK_PENDING == number -> skip :: BREAK_PENDING != number -> STEP(pending = what) fi
 
-/* mark_if_dead(). A TID is not used again here, so the token that guards against that is left out. */
+/* mark_if_dead(). A TID is not used again here, so the count that guards against that is left out. */
 #define IS_DEAD(value) (!IS_FREE(value) && (gone & (1 << (((value) & TID) - 1))) != 0)
 #define MARK_IF_DEAD                                                                         \
   STEP(e = word);                                                                            \
