@@ -1,8 +1,8 @@
 /* An owner is killed in mid-update; the next one is told, and repairs.
  *
  * The data are two accounts whose sum never changes. Before a transfer touches them, it notes what it is about to do; so
- * whoever comes after a dead owner can undo a transfer that was half done. The note is the whole trick: a lock can tell that
- * somebody died inside, and only the data can tell how far he got.
+ * the next after a dead owner can undo a transfer that was half done. The note is the whole trick: a lock can tell that
+ * an owner died inside, and only the data can tell how far it got.
  */
 #define _DEFAULT_SOURCE
 #include <errno.h>

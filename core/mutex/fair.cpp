@@ -24,7 +24,7 @@ int finish_acquire_fair(Lock& lock) {
   return finish_acquire(lock, {(load_relaxed(lock.shared.state) & state::inconsistent) != 0, just_died});
 }
 
-// Whether the system call is to be had at all, tried on a word of our own.
+// Whether the system call is available at all, tried on a word of our own.
 bool pi_futexes_work() {
   uint32_t word = 0;
   if (futex::lock_pi(word, now_ns()) < 0) return false;
@@ -138,7 +138,7 @@ int release(Lock& lock, uint32_t found) {
   for (int tries = 0; result == -EAGAIN && tries < 100; ++tries) result = futex::unlock_pi(lock.shared.word);
   if (result >= 0) return 0;
   if (result == -EPERM) return EPERM;
-  // The kernel will not hand over: what it knows and what the word says differ, so somebody overwrote the word.
+  // The kernel will not hand over: what it knows and what the word says differ, so the word was overwritten.
   uint32_t word = load_relaxed(lock.shared.word);
   while (word::tid(word) == self && !cas_release(lock.shared.word, word, 0u)) {
   }

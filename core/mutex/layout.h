@@ -27,7 +27,7 @@ struct alignas(64) SharedLine {
   uint32_t last_dead_tid;  // the new owner writes. Best effort: an owner killed right after its CAS is not named
   uint64_t last_owner;     // pid << 32 | tid; the owner writes. 0 after a release that kept owner_died
   uint64_t token;          // fencing token; the owner writes
-  uint64_t yield_until;    // CLOCK_MONOTONIC ns until which newcomers leave the lock to the head waiter. Advice: any
+  uint64_t yield_until;    // CLOCK_MONOTONIC ns until which bargers leave the lock to the head waiter. Advice: any
                            // value is harmless, since one that is past or too far ahead counts for nothing
   uint32_t state;          // state::… bits; the owner writes, and a removal. Above them: marks of the baton
   uint32_t baton;          // word of the waiters' queue; its holder, the head waiter, alone sleeps on `word`

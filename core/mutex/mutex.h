@@ -30,7 +30,7 @@ namespace cold {
   void* const entry = word_entry(lock);
   robust::set_pending(*self.head, entry);
   uint32_t expected = 0;
-  // The hint is advice only. Acquire: what the previous owner wrote is visible before what we do inside.
+  // yield_until is advice only. Acquire: what the previous owner wrote is visible before what we do inside.
   if (unlikely(load_relaxed(lock.shared.yield_until) != 0 || !cas_acquire(lock.shared.word, expected, self.tid))) {
     return cold::acquire(lock, timeout_ns, mode);
   }

@@ -32,7 +32,7 @@ inline bool claim_node(Lock& lock, const Thread& self) {
   return cas_acquire(lock.priv.linked_by, nobody, self.thread_uid);
 }
 
-// Release: whoever claims it next, in this process, finds the node unlinked.
+// Release: the thread that claims it next, in this process, finds the node unlinked.
 inline void unclaim_node(Lock& lock) { store_release(lock.priv.linked_by, uint64_t{0}); }
 
 inline void link_node(Lock& lock, Thread& self, void* entry) {

@@ -6,8 +6,8 @@
 //   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); finish the acquisition
 //   queue    pending = B; B free: CAS -> self + W, link, pending = 0, go on as head; else sleep on B
 //   head     pending = L; L free: CAS e -> self + (e & D), leave; else set W, sleep on L
-//   leave    withdraw the hint; finish it if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
-//            always, whether or not somebody seems to sleep there; pending = 0
+//   leave    withdraw the yield request; finish the acquisition if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
+//            always, whether or not a waiter seems to sleep there; pending = 0
 //   release  CAS self -> 0; with W set: L = 0 and the wake in one system call
 //
 // What each step protects from is told, and checked, in tests/model and docs/design/protocol.md.
@@ -25,15 +25,15 @@
 namespace shmutex::plain {
 namespace {
 
-// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A newcomer looks seldom,
+// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A barger looks seldom,
 // at growing distances: every look takes the cache line away from the owner. Gaps are counted in cpu_relax().
 constexpr int spin_tries = 5;
 constexpr int first_gap = 16;
 constexpr int largest_gap = 64;
 constexpr int head_spins = 20;
 constexpr int64_t starvation_threshold = 300 * microsecond;  // of a head waiter that is passed over
-constexpr int64_t yield_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks newcomers no longer
-// Longer than the head waiter's: who wakes by himself goes to the end of the kernel's queue, and loses his turn.
+constexpr int64_t yield_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks bargers no longer
+// Longer than the head waiter's: a waiter that wakes by itself goes to the end of the kernel's queue, and loses its turn.
 constexpr int64_t first_queue_slice = 200 * millisecond;
 
 enum class Role : uint8_t { barger, head };
@@ -226,7 +226,7 @@ class Waiter {
     return error;
   }
 
-  // Whoever made it: it may be a dead head waiter's.
+  // Also one that a dead head waiter left.
   void withdraw_yield() {
     if (load_relaxed(shared().yield_until) != 0) store_relaxed(shared().yield_until, uint64_t{0});
   }
@@ -258,8 +258,8 @@ int release(Lock& lock, uint32_t found) {
     if (futex::release_and_wake_one(lock.shared.word, left != 0) >= 0) return 0;
     // Released, and yet refused to wake: the sleeper waits as on a fair lock. A peer's doing.
     if (word::tid(load_relaxed(lock.shared.word)) != self) return EPERM;
-    // A sandbox refuses FUTEX_WAKE_OP. In two steps, then: W stays, so that who barges in between wakes the head waiter
-    // when he leaves, should we die before we did.
+    // A sandbox refuses FUTEX_WAKE_OP. In two steps, then: W stays, so that a barger in between wakes the head waiter
+    // when it leaves, should we die before we did.
     store_release(lock.shared.word, left | word::waiters);
     const long woken = futex::wake_one(lock.shared.word);
     return woken < 0 ? static_cast<int>(-woken) : 0;

@@ -6,7 +6,7 @@
 namespace shmutex::plain {
 
 // Takes the word and finishes the acquisition. Results as finish_acquire(), or EBUSY, ETIMEDOUT, EINTR, EDEADLK, what the
-// kernel refused; explained, since without having acquired the lock the caller must not look at it any more: it may be
+// kernel refused; recorded, since without having acquired the lock the caller must not look at it any more: it may be
 // closed by then. Nothing is pending on return.
 int acquire(Lock& lock, const Deadline& deadline, WaitMode mode);
 

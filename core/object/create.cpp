@@ -111,7 +111,7 @@ int create_by_temporary_name(const char* path, const Content& content, Descripto
     const bool cleared_away = !is_name_of(temporary, fd.get());
     if (!cleared_away) file::remove_name(temporary);
     if (error == -ENOENT && cleared_away && now_ns() < deadline) continue;
-    if (error == -EAGAIN && now_ns() < deadline) continue;  // somebody is clearing it away
+    if (error == -EAGAIN && now_ns() < deadline) continue;  // another creator is clearing it away
     if (error != 0) return error;
     out = static_cast<Descriptor&&>(fd);
     return 0;

@@ -13,7 +13,7 @@ Identity file_identity(const Kind& kind, uint32_t attributes);
 int make_file_header(int fd, Identity identity, Header& out);
 
 // Publishes a complete file under a name that must not exist yet; `out` has its live-user lock. EEXIST: another process was
-// faster. Other errors are explained.
+// faster. Other errors are recorded.
 int create_file(const char* path, const Kind& kind, uint32_t attributes, unsigned mode, file::Descriptor& out);
 
 // Explains that the file system does not do. ENOTSUP.

@@ -14,8 +14,8 @@ enum class Taken : uint8_t {
   taken,       // release it afterwards
   retired,     // its end has begun already
   unusable,    // nobody will ever acquire it: poisoned
-  busy,        // somebody uses it
-  impossible,  // an explained error
+  busy,        // in use
+  impossible,  // a recorded error
 };
 
 struct Kind {

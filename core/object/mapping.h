@@ -23,7 +23,7 @@ void unmap(Object& object);
 void keep_users_lock(Object& object, file::Descriptor& fd, const char* path, int64_t file_system);
 
 // False: the program has closed the descriptor that was kept. ensure: takes the lock again through the path, or `fd` if that
-// is open already. 0; EBADF, EXDEV: impossible; explained.
+// is open already. 0; EBADF, EXDEV: impossible; recorded.
 bool has_users_lock(const Object& object);
 int take_users_lock_again(Object& object, file::Descriptor& fd);
 int ensure_users_lock(Object& object);

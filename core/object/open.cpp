@@ -21,7 +21,7 @@ namespace {
 
 using file::Descriptor;
 
-// How an attempt with a name ended: with an errno value (explained; 0: success), or in vain, because the name came to mean
+// How an attempt with a name ended: with an errno value (recorded; 0: success), or in vain, because the name came to mean
 // another file meanwhile.
 class Attempt {
  public:
@@ -151,7 +151,7 @@ Attempt attach(Object*& out, Descriptor& fd, const char* path, const OpenRequest
   return error == 0 ? Attempt::in_vain() : error;
 }
 
-// Opens by name what is no trap: devices have side effects already when opened. -errno, or explained, positive.
+// Opens by name what is no trap: devices have side effects already when opened. -errno, or recorded, positive.
 int open_by_name(const char* path, Descriptor& fd) {
   struct stat status {};
   if (const int error = file::status_of_name(path, status); error != 0) return error;

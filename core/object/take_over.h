@@ -13,7 +13,7 @@ inline constexpr off_t users_byte = 0;
 inline constexpr int64_t takeover_timeout = 10'000'000'000;
 
 // Judges the file, resets it if it is stale, and leaves the descriptor with the live-user lock, and `header` what the file
-// now says. Errors are explained.
+// now says. Errors are recorded.
 int admit(int fd, const char* path, const Kind& kind, Header& header);
 
 }  // namespace shmutex

@@ -92,7 +92,7 @@ bool is_marked(int fd, off_t position, dev_t device, ino_t inode);
 // Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
 // alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
 enum class OfdLock : uint8_t { none, shared, exclusive };
-int ofd_lock(int fd, off_t byte, OfdLock kind);        // -EAGAIN: somebody else has it
+int ofd_lock(int fd, off_t byte, OfdLock kind);        // -EAGAIN: another open file has it
 int query_ofd_lock(int fd, off_t byte, OfdLock& out);  // what others have, seen from this description
 int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns);  // polls until then
 

@@ -32,13 +32,13 @@ inline constexpr uint32_t waiters = FUTEX_WAITERS;
 constexpr uint32_t tid(uint32_t word) { return word & tid_mask; }
 constexpr bool is_free(uint32_t word) { return tid(word) == 0; }
 
-// A barger, and a newcomer: takes a free word and leaves the flags as they are, since the head waiter may rely on W.
+// A barger takes a free word and leaves the flags as they are, since the head waiter may rely on W.
 constexpr uint32_t taken_by_barger(uint32_t word, uint32_t self) { return self | (word & (waiters | owner_died)); }
 
 // The head waiter drops W: it is the only one who ever sleeps on the lock word, and it is awake.
 constexpr uint32_t taken_by_head(uint32_t word, uint32_t self) { return self | (word & owner_died); }
 
-// What a release leaves behind: D stays until somebody declares the data consistent.
+// What a release leaves behind: D stays until an owner declares the data consistent.
 constexpr uint32_t released(uint32_t word) { return word & owner_died; }
 
 // What the kernel writes when the owner dies.

@@ -14,11 +14,11 @@
 namespace shmutex {
 namespace {
 
-constexpr uint32_t never = UINT32_MAX;  // no process's generation
+constexpr uint32_t never = UINT32_MAX;  // no process's fork generation
 const volatile uint32_t before_first_use = 0;
 
 uint32_t last_fork_generation = 0;  // survives fork, unlike the wiped page: so a child's number is new to its memory
-uint32_t last_serial = 0;           // starts at random, lest two processes' markers in one buffer coincide
+uint32_t last_serial = 0;           // starts at random, so that two processes' thread_uids in one buffer differ
 
 // MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_fork_generation alone says
 // whether the page is there: with a second word for it, a thread could come between the two and take generation 0 for its own.

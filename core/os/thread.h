@@ -16,7 +16,7 @@ struct Thread {
   uint64_t thread_uid;  // tid << 32 | serial number: unique among the threads of this process, dead ones included
   uint64_t owner_id;    // pid << 32 | tid
   uint32_t held;        // locks linked into a list that was not empty: one less than it holds, or as many
-  uint32_t refreshed;   // of which generation all this is
+  uint32_t refreshed;   // of which fork generation all this is
   struct {
     void* prev;  // the back pointer before the head that libc's shape has
     RobustHead head;
@@ -31,14 +31,14 @@ inline constexpr uint32_t count_from = max_held - 1;  // from this value of Thre
 // whether a constructor has to run.)
 extern __thread Thread this_thread_storage __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-// Points at the generation of this process. The word behind it reads 0 in a child until refresh_thread() ran there.
+// Points at the fork generation of this process. The word behind it reads 0 in a child until refresh_thread() ran there.
 extern const volatile uint32_t* process_fork_generation __attribute__((visibility("hidden")));
 
 inline Thread& this_thread() { return this_thread_storage; }
 
 inline bool is_current(const Thread& thread) { return likely(thread.fork_generation == *process_fork_generation); }
 
-// Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: no robust list to be had.
+// Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: there is no robust list.
 int refresh_thread();
 
 // A number that changes with every fork; valid after refresh_thread(). 0: not refreshed in this process yet.

@@ -38,7 +38,7 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
   return digits == 32 ? 0 : ENOSYS;
 }
 
-// The number of the pidfd of the namespace's first process: never used again while the machine runs, and to be had by every
+// The number of the pidfd of the namespace's first process: never used again while the machine runs, and available to every
 // process, whatever /proc hides from it. Linux 6.9; before that all pidfds have the same one.
 uint64_t identity_of_init() {
   constexpr int64_t pidfs_magic = 0x50494446;

@@ -9,7 +9,7 @@
 namespace shmutex {
 namespace {
 
-// 0: free; else the holder's generation in the upper bits, bit 0: somebody may be asleep.
+// 0: free; else the holder's fork generation in the upper bits, bit 0: a waiter may be asleep.
 uint32_t process_lock = 0;
 
 }  // namespace

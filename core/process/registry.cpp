@@ -83,7 +83,7 @@ bool grow() {
   return true;
 }
 
-// ---- the count of threads inside: the process's generation in the upper half, so that a forked child starts from none.
+// ---- the count of threads inside: the process's fork generation in the upper half, so that a forked child starts from none.
 
 uint64_t counted(uint64_t inside, int by) {
   const uint64_t fork_generation = uint64_t{current_fork_generation()} << 32;

@@ -27,7 +27,7 @@ local held, message, code = careless:lock()
 assert(not held and code == shmutex.errno.EOWNERDEAD)
 print("without recovery: " .. message)
 
--- … and the lock stays marked until somebody has.
+-- … and the lock stays marked until an owner has.
 local m = assert(shmutex.open(path, {
   recover = function(mutex)
     print("repairing what process " .. (mutex:info().last_dead_tid or "?") .. " left")

@@ -1,4 +1,4 @@
--- Not waiting for ever: a limit, a single try, and finding out who is in the way.
+-- Not waiting without end: a limit, a single try, and finding out who is in the way.
 --
 --   lua timeout.lua
 local shmutex = require "shmutex"

@@ -1,4 +1,4 @@
-"""A lock inside the memory that it protects: no file of its own, initialised by whoever comes first."""
+"""A lock inside the memory that it protects: no file of its own, initialised by the first that comes."""
 
 import multiprocessing
 from multiprocessing import shared_memory

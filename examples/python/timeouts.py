@@ -1,4 +1,4 @@
-"""Timeouts instead of hanging; and mistakes that would hang for ever with other locks."""
+"""Timeouts instead of hanging; and mistakes that would hang with other locks."""
 
 import multiprocessing
 import os

@@ -51,7 +51,7 @@ function support.assert_succeeds(pid)
   unit.assertEquals(how .. " " .. number, "exit 0")
 end
 
--- A child that acquires the mutex (opened by the parent: handles survive a fork) and then sleeps for ever.
+-- A child that acquires the mutex (opened by the parent: handles survive a fork) and then sleeps without end.
 function support.fork_holder(m)
   local pid = support.fork(function()
     assert(m:lock())

@@ -33,7 +33,7 @@
 #ifndef LOST_NOTICES /* deaths that the kernel does not report: process_mrelease, execve by another thread */
 #define LOST_NOTICES 0
 #endif
-/* -DTRYLOCK: an attempt may be a trylock.  -DHINT: head waiters ask newcomers to queue.  -DKEEP: an owner may leave without
+/* -DTRYLOCK: an attempt may be a trylock.  -DHINT: head waiters ask bargers to queue.  -DKEEP: an owner may leave without
  * consistent().  -DREFUSED=1: FUTEX_WAKE_OP may be refused, call by call; 2: always.  -DPROBE: who waited long asks whether
  * the owner is dead.  -DPENDING_STAYS: the fast path leaves pending set while the lock is held, until another operation
  * clears it or the release is over: not so in the code, and harmless in all that is modelled.  -DSTRUCTURE: see above. */
