@@ -1,7 +1,7 @@
 // Processes that contend for one lock: throughput, each process's share, and how long single acquisitions wait.
 //
-// Every run is one JSON line. Runs are interleaved: within a round, each case is run for each lock in turn, beginning with
-// another lock each time.
+// Every run is one JSON line. Runs are interleaved: within a round, each case is run for each lock in turn, beginning
+// with another lock each time.
 #include <stdio.h>
 
 #include <algorithm>

@@ -4,9 +4,9 @@
 //
 //   A holds 0, B holds 1  ->  B takes 2, lets 1 go  ->  A gets 1, lets 0 go  ->  B gets 0, lets 2 go  ->  A gets 2 ...
 //
-// So every acquisition needs the other's release, and no process can get a lock back that it has just let go. "asleep": the
-// holder works so long that the other has gone to sleep, whatever it spins; the time is taken from just before the release.
-// "at once": nobody works, and the time is that of one hop.
+// So every acquisition needs the other's release, and no process can get a lock back that it has just let go. "asleep":
+// the holder works so long that the other has gone to sleep, whatever it spins; the time is taken from just before the
+// release. "at once": nobody works, and the time is that of one hop.
 #include <stdio.h>
 
 #include <algorithm>

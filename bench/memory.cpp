@@ -46,7 +46,8 @@ int64_t page_cache_of(const std::string& path) {
   return int64_t{512} * found.st_blocks;
 }
 
-// --- kinds of crowds: make(i) once for all, open(i) in the process that is measured ------------------------------------
+// --- kinds of crowds: make(i) once for all, open(i) in the process that is measured
+// ------------------------------------
 
 class OurFiles {
  public:

@@ -1,5 +1,5 @@
-// Lock and unlock with nobody else about; alone in the process, with a second thread in it, and with other locks open or
-// held.
+// Lock and unlock with nobody else about; alone in the process, with a second thread in it, and with other locks open
+// or held.
 #include <benchmark/benchmark.h>
 #include <sys/single_threaded.h>
 

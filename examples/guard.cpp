@@ -1,4 +1,5 @@
-// The standard's guards on a lock that processes share, and a recovery function for the day on which an owner dies inside.
+// The standard's guards on a lock that processes share, and a recovery function for the day on which an owner dies
+// inside.
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

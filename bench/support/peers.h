@@ -243,7 +243,8 @@ class BoostNamedMutex {
   boost::interprocess::named_mutex mutex_{boost::interprocess::create_only, name_.c_str(), 0600};
 };
 
-// --- the floor: two atomic read-modify-writes, inlined ----------------------------------------------------------------
+// --- the floor: two atomic read-modify-writes, inlined
+// ----------------------------------------------------------------
 
 class BareRmwPair {
  public:

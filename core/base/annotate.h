@@ -1,8 +1,8 @@
 // What a lock orders, told to the race detectors that may watch the program: ThreadSanitizer, Helgrind, DRD. They know
 // pthread's locks and take any other for none.
 //
-// It costs nothing where nobody watches. In a thread that is watched() the fast paths of locking are never taken, so that
-// only the cold ones need to tell.
+// It costs nothing where nobody watches. In a thread that is watched() the fast paths of locking are never taken, so
+// that only the cold ones need to tell.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ extern "C" {
 
 namespace shmutex::annotate {
 
-// Valgrind's client requests: instructions that do nothing on a processor. Numbers and instructions are a stable interface
-// of Valgrind's, <valgrind/valgrind.h>. Returns fallback where nobody answers.
+// Valgrind's client requests: instructions that do nothing on a processor. Numbers and instructions are a stable
+// interface of Valgrind's, <valgrind/valgrind.h>. Returns fallback where nobody answers.
 inline uintptr_t ask_valgrind(uintptr_t fallback, uintptr_t request, uintptr_t a, uintptr_t b) {
   const volatile uintptr_t arguments[6] = {request, a, b, 0, 0, 0};
 #if defined(__x86_64__)
@@ -85,7 +85,8 @@ inline void releasing(const void* word) {
   ask_valgrind(0, request::happens_before, number_of(word), 0);
 }
 
-// The same on the fast paths. A ThreadSanitizer that sees this library's accesses does not see those that the kernel makes.
+// The same on the fast paths. A ThreadSanitizer that sees this library's accesses does not see those that the kernel
+// makes.
 inline void acquired_fast([[maybe_unused]] const void* word) {
 #ifdef SHMUTEX_BUILT_WITH_TSAN
   __tsan_acquire(const_cast<void*>(word));
@@ -97,8 +98,8 @@ inline void releasing_fast([[maybe_unused]] const void* word) {
 #endif
 }
 
-// Memory that is accessed atomically, which Valgrind's tools cannot know: they look at instructions, and on x86 an atomic
-// load is like any other. (ThreadSanitizer does not see this library's accesses.)
+// Memory that is accessed atomically, which Valgrind's tools cannot know: they look at instructions, and on x86 an
+// atomic load is like any other. (ThreadSanitizer does not see this library's accesses.)
 inline void untrack(const void* memory, size_t size) {
   ask_valgrind(0, request::helgrind_untrack, number_of(memory), size);
   ask_valgrind(0, request::drd_untrack, number_of(memory), size);

@@ -29,12 +29,13 @@ __thread Record* record __attribute__((tls_model("initial-exec"))) = nullptr;
 __thread uint8_t rounds_of_the_end __attribute__((tls_model("initial-exec"))) = 0;
 
 // The destructor of the thread's record. The destructors of other keys may run after it in the same round, and may fail
-// or ask for the text: so the record stays for one round more, and what fails after that begins another. (libc goes on for
-// PTHREAD_DESTRUCTOR_ITERATIONS rounds while there are new values. A record begun behind this key in the last is lost.)
+// or ask for the text: so the record stays for one round more, and what fails after that begins another. (libc goes on
+// for PTHREAD_DESTRUCTOR_ITERATIONS rounds while there are new values. A record begun behind this key in the last is
+// lost.)
 void end_record(void* value);
 
-// The key whose destructor frees a thread's record, plus one; 0: not made yet. Not pthread_once(): it aborts the process
-// where a sandbox refuses futexes.
+// The key whose destructor frees a thread's record, plus one; 0: not made yet. Not pthread_once(): it aborts the
+// process where a sandbox refuses futexes.
 uint32_t key_plus_one = 0;
 
 bool make_key(pthread_key_t& key) {

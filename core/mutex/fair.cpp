@@ -1,6 +1,6 @@
-// Fair locks: the kernel's priority-inheritance futexes (futex(2), Documentation/locking/pi-futex.rst). The kernel queues,
-// hands over in order of arrival within a priority, boosts the owner, and finds cycles. User space takes and releases the
-// word only where it is exactly 0, or exactly the owner's TID; everything else is the kernel's.
+// Fair locks: the kernel's priority-inheritance futexes (futex(2), Documentation/locking/pi-futex.rst). The kernel
+// queues, hands over in order of arrival within a priority, boosts the owner, and finds cycles. User space takes and
+// releases the word only where it is exactly 0, or exactly the owner's TID; everything else is the kernel's.
 //
 // The kernel drops FUTEX_OWNER_DIED when it hands over. So the owner keeps that news in state::inconsistent.
 #include "mutex/fair.h"

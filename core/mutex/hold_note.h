@@ -1,5 +1,5 @@
-// Since when the present hold is known to last: noted by a waiter that finds it in its way, so that an owner's fast path
-// pays nothing. Advice in the header: any value is harmless.
+// Since when the present hold is known to last: noted by a waiter that finds it in its way, so that an owner's fast
+// path pays nothing. Advice in the header: any value is harmless.
 #pragma once
 
 #include <cstdint>

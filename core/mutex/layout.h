@@ -1,5 +1,5 @@
-// The 128 bytes that are a lock: a line that processes share, and a line of list nodes that, in a lock file, each process
-// has for itself.
+// The 128 bytes that are a lock: a line that processes share, and a line of list nodes that, in a lock file, each
+// process has for itself.
 //
 //            shared page of the file                    private page of this process
 //   | Header … zero …  | SharedLine |              | PrivateLine | FileControl …
@@ -19,8 +19,8 @@
 
 namespace shmutex {
 
-// What other processes see. Layout is a promise to every process that maps the file: see format_version in header.h, and
-// docs/man/shmutex.5.
+// What other processes see. Layout is a promise to every process that maps the file: see format_version in header.h,
+// and docs/man/shmutex.5.
 struct alignas(64) SharedLine {
   uint64_t contended;      // acquisitions that waited; the owner writes
   uint32_t recoveries;     // successful consistent(); the owner writes

@@ -1,8 +1,9 @@
 // Acquire and release: the fast paths, inline, and the doors to the cold ones.
 //
-// list_op_pending ("pending" below, P in docs/design/protocol.md) names the word that an operation is under way on, from
-// before its first atomic access until after its last. If the thread dies anywhere between, the kernel looks at that word:
-// own TID: owner_died is set, and one sleeper woken if the word has the waiters bit; TID 0: one sleeper is woken.
+// list_op_pending ("pending" below, P in docs/design/protocol.md) names the word that an operation is under way on,
+// from before its first atomic access until after its last. If the thread dies anywhere between, the kernel looks at
+// that word: own TID: owner_died is set, and one sleeper woken if the word has the waiters bit; TID 0: one sleeper is
+// woken.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ namespace cold {
 [[gnu::cold, gnu::noinline]] int release_word(Lock& lock);
 }  // namespace cold
 
-// Uncontended: one CAS on the word, and plain stores. (To leave `pending` set while the lock is held would save one of them,
-// but fork(3) hands it on to the child, whose TID may be the owner's in another PID namespace.)
+// Uncontended: one CAS on the word, and plain stores. (To leave `pending` set while the lock is held would save one of
+// them, but fork(3) hands it on to the child, whose TID may be the owner's in another PID namespace.)
 [[gnu::always_inline]] inline int acquire(Lock& lock, int64_t timeout_ns, WaitMode mode) {
   Thread& self = this_thread();
   if (unlikely(!is_current(self) || self.held >= count_from)) return cold::acquire(lock, timeout_ns, mode);

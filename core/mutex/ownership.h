@@ -1,7 +1,8 @@
-// Who owns a lock, and the claim on its node: what the fast paths, plain and fair locks do to become owner and to end it.
+// Who owns a lock, and the claim on its node: what the fast paths, plain and fair locks do to become owner and to end
+// it.
 //
-// I am the owner means: the word's TID is mine, and the private record (linked_by, or unlinked_by) has my thread_uid. The
-// record alone outlives its thread; the word alone may be another copy of the library's.
+// I am the owner means: the word's TID is mine, and the private record (linked_by, or unlinked_by) has my thread_uid.
+// The record alone outlives its thread; the word alone may be another copy of the library's.
 #pragma once
 
 #include <sys/single_threaded.h>
@@ -19,9 +20,9 @@ inline void* word_entry(Lock& lock) {
   return robust::tagged(lock.priv.word_node, (attributes(lock) / attribute::fair) & 1);
 }
 
-// A node belongs to one thread's list. That no other thread of this process has it follows from owning the word, unless a
-// peer forged the word; so threads claim the node with an atomic of their own. (A buffer's node is shared: claims mean
-// nothing there, and the promise is not made.)
+// A node belongs to one thread's list. That no other thread of this process has it follows from owning the word, unless
+// a peer forged the word; so threads claim the node with an atomic of their own. (A buffer's node is shared: claims
+// mean nothing there, and the promise is not made.)
 inline bool claim_node(Lock& lock, const Thread& self) {
   if (likely(__libc_single_threaded != 0) || is_buffer(lock)) {
     if (unlikely(load_relaxed(lock.priv.linked_by) != 0)) return false;
@@ -55,7 +56,8 @@ inline bool is_recorded_owner(const Lock& lock) {
 
 inline bool is_owned(const Lock& lock) {
   const Thread& self = this_thread();
-  // A cache that was not refreshed, a forked child's among them, cannot own anything. (In a migrated process `refreshed` counts.)
+  // A cache that was not refreshed, a forked child's among them, cannot own anything. (In a migrated process
+  // `refreshed` counts.)
   if (self.refreshed != current_fork_generation()) return false;
   return owner_tid(lock) == self.tid && is_recorded_owner(lock);
 }

@@ -1,7 +1,7 @@
 // The head waiter: the two-level wait of plain locks.
 //
-// Only the head waiter, the holder of the baton (sync/wait_queue.h), ever sleeps on the lock word; all others sleep on the
-// baton.
+// Only the head waiter, the holder of the baton (sync/wait_queue.h), ever sleeps on the lock word; all others sleep on
+// the baton.
 //
 //   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); finish the acquisition
 //   queue    pending = B; B free: CAS -> self + W, link, pending = 0, go on as head; else sleep on B
@@ -25,15 +25,16 @@
 namespace shmutex::plain {
 namespace {
 
-// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A barger looks seldom,
-// at growing distances: every look takes the cache line away from the owner. Gaps are counted in cpu_relax().
+// Tuned on two cores against glibc's robust mutex (bench/contended): see docs/design/performance.md. A barger looks
+// seldom, at growing distances: every look takes the cache line away from the owner. Gaps are counted in cpu_relax().
 constexpr int spin_tries = 5;
 constexpr int first_gap = 16;
 constexpr int largest_gap = 64;
 constexpr int head_spins = 20;
 constexpr int64_t starvation_threshold = 300 * microsecond;  // of a head waiter that is passed over
-constexpr int64_t yield_lifetime = 20 * millisecond;  // a stopped or killed head waiter blocks bargers no longer
-// Longer than the head waiter's: a waiter that wakes by itself goes to the end of the kernel's queue, and loses its turn.
+constexpr int64_t yield_lifetime = 20 * millisecond;         // a stopped or killed head waiter blocks bargers no longer
+// Longer than the head waiter's: a waiter that wakes by itself goes to the end of the kernel's queue, and loses its
+// turn.
 constexpr int64_t first_queue_slice = 200 * millisecond;
 
 enum class Role : uint8_t { barger, head };
@@ -132,8 +133,8 @@ class Waiter {
     return EBUSY;
   }
 
-  // A signal handler that runs between two sleeps of one wait goes unnoticed: so an interruptible wait has one sleep, and
-  // says EINTR at its end.
+  // A signal handler that runs between two sleeps of one wait goes unnoticed: so an interruptible wait has one sleep,
+  // and says EINTR at its end.
   int64_t starting_slice(int64_t usual) const { return mode_ == WaitMode::wait_interruptible ? longest_slice : usual; }
 
   // Waits for the baton, and then as head waiter for the lock.

@@ -10,11 +10,12 @@ enum class WaitMode : uint8_t { wait, wait_interruptible, try_once };
 
 inline constexpr int acquired = 0;
 
-// A signal handler that ran during the wait has forked, and this is the child: it has not acquired the lock, and its place
-// in the queue is its parent's. Beyond all values of errno.
+// A signal handler that ran during the wait has forked, and this is the child: it has not acquired the lock, and its
+// place in the queue is its parent's. Beyond all values of errno.
 inline constexpr int forked_while_waiting = 1 << 16;
 
-// Sleeps are bounded, so that nothing depends on a waiter that is stopped, or on a notice of the kernel's that got lost.
+// Sleeps are bounded, so that nothing depends on a waiter that is stopped, or on a notice of the kernel's that got
+// lost.
 inline constexpr int64_t first_slice = 50 * millisecond;
 inline constexpr int64_t longest_slice = second;
 

@@ -1,6 +1,6 @@
 // What may be killed while it creates, and who finds out: a complete file is written without a name; the one link(2)
-// publishes it. Killed before: nothing is left. Where there are no unnamed files, a temporary name is used, whose creator's
-// death is seen by the missing live-user lock: the next creator clears it away.
+// publishes it. Killed before: nothing is left. Where there are no unnamed files, a temporary name is used, whose
+// creator's death is seen by the missing live-user lock: the next creator clears it away.
 #include "object/create.h"
 
 #include <errno.h>
@@ -129,8 +129,8 @@ int create_unnamed(const char* path, const Content& content, Descriptor& out) {
   return 0;
 }
 
-// What a mapping is called in /proc/PID/maps is what its descriptor was opened by: for a file that had no name then, it looks
-// like one that was removed. Where the name has changed already, the old one does.
+// What a mapping is called in /proc/PID/maps is what its descriptor was opened by: for a file that had no name then, it
+// looks like one that was removed. Where the name has changed already, the old one does.
 void reopen_by_name(const char* path, Descriptor& fd) {
   Descriptor named;
   if (file::open_existing(path, true, named) == 0 && is_name_of(path, fd.get()) && is_name_of(path, named.get()) &&

@@ -1,6 +1,6 @@
-// The header at the start of an object's file, or of an object in the caller's memory: what it is, and where its TIDs mean
-// anything. Written at creation, and by a reset of a stale object; pure functions, no system calls. Byte by byte in
-// docs/man/shmutex.5.
+// The header at the start of an object's file, or of an object in the caller's memory: what it is, and where its TIDs
+// mean anything. Written at creation, and by a reset of a stale object; pure functions, no system calls. Byte by byte
+// in docs/man/shmutex.5.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// What tells one kind of shared object from another: a table of facts and functions for each. This folder creates, opens,
-// takes over and removes objects without knowing what they are; the folders above it say so here.
+// What tells one kind of shared object from another: a table of facts and functions for each. This folder creates,
+// opens, takes over and removes objects without knowing what they are; the folders above it say so here.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ struct Kind {
   size_t memory_size;     // in the caller's memory, header included
   uint32_t word_offset;   // of its first robust word, from the object's beginning
 
-  // The line of a new object, from zeroes; and of a stale one's new life, from what it was. `same_version`: all its fields
-  // mean what they mean here.
+  // The line of a new object, from zeroes; and of a stale one's new life, from what it was. `same_version`: all its
+  // fields mean what they mean here.
   void (*make)(Line& line);
   void (*renew)(Line& line, bool same_version);
 

@@ -60,8 +60,8 @@ bool owns_kept_descriptor(const Object& object) {
 
 size_t mapping_size(const Kind& kind) { return 2 * file_size_of(kind); }
 
-// The file is mapped through `fd`. Closes it and returns -1 where the mapping keeps the users' lock; else a descriptor to
-// keep.
+// The file is mapped through `fd`. Closes it and returns -1 where the mapping keeps the users' lock; else a descriptor
+// to keep.
 int descriptor_to_keep(Descriptor& fd, const char* path, int64_t file_system) {
   const MappingKeepsLock known = mapping_keeps_lock(file_system);
   if (known == MappingKeepsLock::no) return fd.release();

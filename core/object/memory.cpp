@@ -77,9 +77,9 @@ int refuse_unknown(Object& object, const Kind& kind) {
   return refuse(judge_demands(found, understood_of(found.kind, kind)), found, 0, kind, nullptr);
 }
 
-// Zeroed memory is initialised by the process that gets the initialiser's word. Should it die, the kernel marks the word
-// owner_died, and another does it again. The word is left as every other holder leaves it, so it is no matter that others
-// use the object already.
+// Zeroed memory is initialised by the process that gets the initialiser's word. Should it die, the kernel marks the
+// word owner_died, and another does it again. The word is left as every other holder leaves it, so it is no matter that
+// others use the object already.
 int initialise_once(Object& object, const Kind& kind, uint32_t attributes) {
   uint32_t& word = kind.initialiser(object);
   void* const entry = reinterpret_cast<char*>(&word) + node_distance;
@@ -101,7 +101,8 @@ int initialise_once(Object& object, const Kind& kind, uint32_t attributes) {
     }
     robust::clear_pending(head);
     if (word::is_free(found)) continue;
-    // No such thread, and yet the kernel has not marked the word: this never was zeroed memory (or the notice got lost).
+    // No such thread, and yet the kernel has not marked the word: this never was zeroed memory (or the notice got
+    // lost).
     if (thread_is_dead(word::tid(found)) && load_relaxed(word) == found) {
       return fail(EBADMSG, Reason::buffer_not_a_lock);
     }

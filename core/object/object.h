@@ -78,8 +78,8 @@ Header& header_of(const Object& object);  // shared: its advice may be written
 
 const char* path_of(const Object& object);  // null for one in memory
 
-// Called first by everything but the fast paths: ensure_process_ready(), and the object must have been opened in this PID
-// namespace: else EXDEV.
+// Called first by everything but the fast paths: ensure_process_ready(), and the object must have been opened in this
+// PID namespace: else EXDEV.
 int prepare(const Object& object);
 
 // Handles of the object in this process. They need the ProcessLock. dropping returns how many are left.

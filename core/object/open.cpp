@@ -21,8 +21,8 @@ namespace {
 
 using file::Descriptor;
 
-// How an attempt with a name ended: with an errno value (recorded; 0: success), or in vain, because the name came to mean
-// another file meanwhile.
+// How an attempt with a name ended: with an errno value (recorded; 0: success), or in vain, because the name came to
+// mean another file meanwhile.
 class Attempt {
  public:
   Attempt(int error) : error_(error) {}
@@ -107,8 +107,9 @@ Attempt check_object(const Object& object, const OpenRequest& request, const cha
   return check_attributes(attributes_of(object), request, path);
 }
 
-// A handle of what this process has open already, or else of `fresh`, which is entered; null if there is neither. Counted
-// only when it is certain: a reference that is taken back would let a close pass meanwhile that must be refused.
+// A handle of what this process has open already, or else of `fresh`, which is entered; null if there is neither.
+// Counted only when it is certain: a reference that is taken back would let a close pass meanwhile that must be
+// refused.
 Object* reference(Object* fresh, const struct stat& status, const OpenRequest& request, const char* path,
                   Attempt& result) {
   const ProcessLock guard;

@@ -41,8 +41,8 @@ int lock_name(const char* path, const Object& object, Descriptor& fd, ExclusiveO
   return error;
 }
 
-// This process may not finish the removal that another began: the object goes on. Needs the names' lock, which says that the
-// other is gone.
+// This process may not finish the removal that another began: the object goes on. Needs the names' lock, which says
+// that the other is gone.
 int take_removal_back(int fd, const char* path, const Kind& kind) {
   Object* const object = map_file(fd, kind);
   if (object == nullptr) return fail(ENOMEM, Reason::out_of_memory, path);
@@ -82,8 +82,8 @@ int unlink_file(const char* path, const Kind& kind) {
     ExclusiveOfdLock names;
     bool is_the_same = false;
     error = lock_name(path, *object, fd, names, is_the_same);
-    // Asked before the mark is set: a process that is killed between a mark and a refusal would leave a lock that nobody may
-    // have, and that only others may remove.
+    // Asked before the mark is set: a process that is killed between a mark and a refusal would leave a lock that
+    // nobody may have, and that only others may remove.
     const int refused = is_the_same ? file::may_remove_name(path) : 0;
     if (refused != 0 && refused != -ENOENT) {
       close_object(*object, kind);

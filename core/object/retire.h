@@ -8,8 +8,8 @@
 
 namespace shmutex {
 
-// `destroy` does what the mark announces; it returns 0 or a recorded error, upon which the mark is taken back. `busy` is
-// the reason where the object is in use.
+// `destroy` does what the mark announces; it returns 0 or a recorded error, upon which the mark is taken back. `busy`
+// is the reason where the object is in use.
 template <class Destroy>
 int retire(Object& object, const Kind& kind, Reason busy, const char* path, const Destroy& destroy) {
   uint32_t owner = 0;

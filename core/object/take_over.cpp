@@ -1,5 +1,5 @@
-// A stale file is reset only with the exclusive lock on its users' byte: nobody anywhere uses it. validity = resetting first,
-// valid last: who finds `resetting` and gets the exclusive lock does it again; each step may be done twice.
+// A stale file is reset only with the exclusive lock on its users' byte: nobody anywhere uses it. validity = resetting
+// first, valid last: who finds `resetting` and gets the exclusive lock does it again; each step may be done twice.
 #include "object/take_over.h"
 
 #include <errno.h>
@@ -84,8 +84,8 @@ int fail_other_scope(const Header& header, const char* path) {
   return fail(EXDEV, same_boot ? Reason::other_namespace_alive : Reason::other_boot_alive, path);
 }
 
-// A copy in use is the lock that it became: one that was copied over a lock's file, or whose device has another number now.
-// While others use it nobody resets it. False: not any more, or not yet.
+// A copy in use is the lock that it became: one that was copied over a lock's file, or whose device has another number
+// now. While others use it nobody resets it. False: not any more, or not yet.
 bool join_users_of_copy(int fd, const Kind& kind, FoundHeader& found) {
   if (file::ofd_lock(fd, users_byte, OfdLock::shared) != 0) return false;
   if (read_header(fd, kind, found) == 0 &&

@@ -12,8 +12,8 @@ inline constexpr off_t users_byte = 0;
 // How long to wait for a live process that is creating, resetting or removing.
 inline constexpr int64_t takeover_timeout = 10'000'000'000;
 
-// Judges the file, resets it if it is stale, and leaves the descriptor with the live-user lock, and `header` what the file
-// now says. Errors are recorded.
+// Judges the file, resets it if it is stale, and leaves the descriptor with the live-user lock, and `header` what the
+// file now says. Errors are recorded.
 int admit(int fd, const char* path, const Kind& kind, Header& header);
 
 }  // namespace shmutex

@@ -216,8 +216,8 @@ int open_exclusively(const char* path, Descriptor& out) {
 }
 
 int give_name(int fd, const char* path) {
-  // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10. Not /proc/self: that is the main thread, which may have
-  // ended, or have another table of descriptors.
+  // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH before Linux 6.10. Not /proc/self: that is the main thread, which may
+  // have ended, or have another table of descriptors.
   char self[40];
   snprintf(self, sizeof self, "/proc/thread-self/fd/%d", fd);
   const long error = raw_syscall(SYS_linkat, AT_FDCWD, as_arg(self), AT_FDCWD, as_arg(path), AT_SYMLINK_FOLLOW);

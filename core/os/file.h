@@ -54,8 +54,8 @@ int status(int fd, struct stat& out);
 int status_of_name(const char* path, struct stat& out);  // of the link itself, if it is one
 bool is_same(const struct stat& a, const struct stat& b);
 
-// The kernel's rule for open(2) with O_CREAT (fs.protected_regular, proc_sys_fs(5)): in a sticky directory that others may
-// write to, a file of another user than the directory's owner may have been planted.
+// The kernel's rule for open(2) with O_CREAT (fs.protected_regular, proc_sys_fs(5)): in a sticky directory that others
+// may write to, a file of another user than the directory's owner may have been planted.
 bool may_be_planted(const char* path, const struct stat& status);
 
 // Whether processes of other machines, or nobody's kernel, may be behind the file system.
@@ -84,20 +84,20 @@ int give_name(int fd, const char* path);  // to an unnamed file, or one more; -E
 int may_remove_name(const char* path);    // whether the next would be allowed, for a file; changes nothing
 int remove_name(const char* path);
 
-// Makes an open file known again, should its descriptor's number have been given to another: by its position, which nobody
-// uses or changes.
+// Makes an open file known again, should its descriptor's number have been given to another: by its position, which
+// nobody uses or changes.
 int mark(int fd, off_t position);
 bool is_marked(int fd, off_t position, dev_t device, ino_t inode);
 
-// Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps it
-// alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
+// Open-file-description locks on one byte of a file: they belong to the description, and a mapping made from it keeps
+// it alive (on most file systems) after the descriptor is closed. fcntl(2), F_OFD_SETLK.
 enum class OfdLock : uint8_t { none, shared, exclusive };
 int ofd_lock(int fd, off_t byte, OfdLock kind);        // -EAGAIN: another open file has it
 int query_ofd_lock(int fd, off_t byte, OfdLock& out);  // what others have, seen from this description
 int ofd_lock_until(int fd, off_t byte, OfdLock kind, int64_t deadline_ns);  // polls until then
 
-// An exclusive one for as long as this lives, which must be shorter than the descriptor. It is released in so many words:
-// a child that was forked meanwhile has the open file, too, and would keep the lock.
+// An exclusive one for as long as this lives, which must be shorter than the descriptor. It is released in so many
+// words: a child that was forked meanwhile has the open file, too, and would keep the lock.
 class ExclusiveOfdLock {
  public:
   ExclusiveOfdLock() = default;

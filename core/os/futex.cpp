@@ -21,8 +21,8 @@ long call(uint32_t& word, int operation, uint32_t value, const void* timeout_or_
                      as_arg(word2), static_cast<long>(value3));
 }
 
-// FUTEX_WAKE_OP's second operation. The comparison with the old value must come out false: the kernel would wake one more
-// sleeper otherwise. The word is owned, so "old value == 0" is false.
+// FUTEX_WAKE_OP's second operation. The comparison with the old value must come out false: the kernel would wake one
+// more sleeper otherwise. The word is owned, so "old value == 0" is false.
 constexpr uint32_t set_to_zero = static_cast<uint32_t>(FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_EQ, 0));
 constexpr uint32_t set_to_owner_died = static_cast<uint32_t>(
     FUTEX_OP(static_cast<unsigned>(FUTEX_OP_SET | FUTEX_OP_OPARG_SHIFT), 30u, FUTEX_OP_CMP_EQ, 0u));

@@ -5,9 +5,9 @@
 
 namespace shmutex::futex {
 
-// Sleeps while *word == expected, until CLOCK_MONOTONIC is deadline_ns, which is always finite: an untimed wait would be
-// restarted unseen after a signal handler installed with SA_RESTART. 0: woken, maybe spuriously. -EAGAIN: *word differs.
-// -EINTR: a signal handler ran. -ETIMEDOUT: and no wake was consumed.
+// Sleeps while *word == expected, until CLOCK_MONOTONIC is deadline_ns, which is always finite: an untimed wait would
+// be restarted unseen after a signal handler installed with SA_RESTART. 0: woken, maybe spuriously. -EAGAIN: *word
+// differs. -EINTR: a signal handler ran. -ETIMEDOUT: and no wake was consumed.
 long wait(uint32_t& word, uint32_t expected, int64_t deadline_ns);
 
 // Wakes up to one sleeper.
@@ -16,8 +16,8 @@ long wake_one(uint32_t& word);
 // How many threads sleep on it in wait().
 long sleepers(uint32_t& word);
 
-// In one system call, so that no kill falls between: *word = owner_died if keep_died, else 0; and wakes up to one sleeper.
-// The word must not be 0 before.
+// In one system call, so that no kill falls between: *word = owner_died if keep_died, else 0; and wakes up to one
+// sleeper. The word must not be 0 before.
 long release_and_wake_one(uint32_t& word, bool keep_died);
 
 // Priority-inheritance futexes: the kernel's own queue on the word. deadline_ns: CLOCK_MONOTONIC, INT64_MAX = never.

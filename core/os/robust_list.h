@@ -50,9 +50,9 @@ inline void clear_pending(RobustHead& head) { set_pending(head, nullptr); }
 
 inline bool is_empty(const RobustHead& head) { return head.list == &head.list; }
 
-// The node becomes complete before the list leads to it: the kernel may walk between any two instructions. Stores one by
-// one: merged into vector stores, they would be slow to load again in unlink(). The back pointer before the head is never
-// read, by libc neither, so it need not be written.
+// The node becomes complete before the list leads to it: the kernel may walk between any two instructions. Stores one
+// by one: merged into vector stores, they would be slow to load again in unlink(). The back pointer before the head is
+// never read, by libc neither, so it need not be written.
 inline void link(RobustHead& head, Node& node, void* entry) {
   void* const next = head.list;
   if (unlikely(next != &head.list)) untagged(next)[-1] = &node.next;
@@ -79,7 +79,8 @@ inline unsigned length(const RobustHead& head) {
   return count;
 }
 
-// The calling thread's registered head; nullptr where it has none (a raw clone(2)). -errno: the kernel has no such call.
+// The calling thread's registered head; nullptr where it has none (a raw clone(2)). -errno: the kernel has no such
+// call.
 long registered_head(RobustHead*& head);
 long register_head(RobustHead& head);
 

@@ -20,8 +20,9 @@ const volatile uint32_t before_first_use = 0;
 uint32_t last_fork_generation = 0;  // survives fork, unlike the wiped page: so a child's number is new to its memory
 uint32_t last_serial = 0;           // starts at random, so that two processes' thread_uids in one buffer differ
 
-// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_fork_generation alone says
-// whether the page is there: with a second word for it, a thread could come between the two and take generation 0 for its own.
+// MADV_WIPEONFORK (Linux 4.14) works for raw clones too, which pthread_atfork() does not see. process_fork_generation
+// alone says whether the page is there: with a second word for it, a thread could come between the two and take
+// generation 0 for its own.
 int map_wiped_page() {
   const volatile uint32_t* existing = __atomic_load_n(&process_fork_generation, __ATOMIC_ACQUIRE);
   if (existing != &before_first_use) return 0;
@@ -124,8 +125,8 @@ bool thread_of_this_process_lives(uint32_t tid) {
   };
   if (static_cast<int32_t>(tid) <= 0 || !is_known())
     return false;  // no TID at all: memory that is shared may say anything
-  // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
-  // as long as the process lives.
+  // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by
+  // pthread_exit(), as long as the process lives.
   constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
   char path[48];
   snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);

@@ -1,5 +1,6 @@
-// Who the calling thread is: TID, robust list, and a thread_uid that no other thread of this process ever had. Cached in
-// thread-local storage; a page that the kernel wipes in every forked child tells when the cache is another process's.
+// Who the calling thread is: TID, robust list, and a thread_uid that no other thread of this process ever had. Cached
+// in thread-local storage; a page that the kernel wipes in every forked child tells when the cache is another
+// process's.
 #pragma once
 
 #include <cstdint>
@@ -23,22 +24,25 @@ struct Thread {
   } own;  // registered where a raw clone(2) left the thread without a list
 };
 
-// How many locks a thread may hold: the kernel walks 2048 entries and silently skips the rest; libc's mutexes need room.
+// How many locks a thread may hold: the kernel walks 2048 entries and silently skips the rest; libc's mutexes need
+// room.
 inline constexpr uint32_t max_held = 1024;
 inline constexpr uint32_t count_from = max_held - 1;  // from this value of Thread::held on, count exactly
 
-// Small, and in the static TLS block, so that a look at it is one instruction. (`__thread`: `thread_local` would ask first
-// whether a constructor has to run.)
+// Small, and in the static TLS block, so that a look at it is one instruction. (`__thread`: `thread_local` would ask
+// first whether a constructor has to run.)
 extern __thread Thread this_thread_storage __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-// Points at the fork generation of this process. The word behind it reads 0 in a child until refresh_thread() ran there.
+// Points at the fork generation of this process. The word behind it reads 0 in a child until refresh_thread() ran
+// there.
 extern const volatile uint32_t* process_fork_generation __attribute__((visibility("hidden")));
 
 inline Thread& this_thread() { return this_thread_storage; }
 
 inline bool is_current(const Thread& thread) { return likely(thread.fork_generation == *process_fork_generation); }
 
-// Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: there is no robust list.
+// Fills in this_thread() if need be, noticing forks, all but `generation`. 0, ENOMEM, or ENOSYS: there is no robust
+// list.
 int refresh_thread();
 
 // A number that changes with every fork; valid after refresh_thread(). 0: not refreshed in this process yet.
@@ -65,8 +69,8 @@ bool proc_is_ours();
 // Whether a thread of this process with that TID is alive and not exiting.
 bool thread_of_this_process_lives(uint32_t tid);
 
-// Whether the thread with that TID is certainly dead: unknown to the kernel, or a zombie, whose robust list the kernel is
-// done with. False when in doubt.
+// Whether the thread with that TID is certainly dead: unknown to the kernel, or a zombie, whose robust list the kernel
+// is done with. False when in doubt.
 bool thread_is_dead(uint32_t tid);
 
 }  // namespace shmutex

@@ -38,8 +38,8 @@ int read_boot_id(uint8_t (&boot_id)[16]) {
   return digits == 32 ? 0 : ENOSYS;
 }
 
-// The number of the pidfd of the namespace's first process: never used again while the machine runs, and available to every
-// process, whatever /proc hides from it. Linux 6.9; before that all pidfds have the same one.
+// The number of the pidfd of the namespace's first process: never used again while the machine runs, and available to
+// every process, whatever /proc hides from it. Linux 6.9; before that all pidfds have the same one.
 uint64_t identity_of_init() {
   constexpr int64_t pidfs_magic = 0x50494446;
   const file::StandardStreamsOccupied guard;
@@ -50,8 +50,8 @@ uint64_t identity_of_init() {
   return file::status(fd.get(), found) == 0 ? static_cast<uint64_t>(found.st_ino) << 1 | 1 : 0;
 }
 
-// proc_pid_stat(5), field 22: when the namespace's first process was started, in ticks since the boot. In a time namespace
-// that moves the boot the number is another one, and says nothing.
+// proc_pid_stat(5), field 22: when the namespace's first process was started, in ticks since the boot. In a time
+// namespace that moves the boot the number is another one, and says nothing.
 uint64_t start_of_init() {
   char text[512];
   if (!proc_is_ours() || !file::read_text("/proc/thread-self/timens_offsets", text, sizeof text)) return 0;

@@ -17,7 +17,8 @@ TidScope tid_scope{};
 uint32_t tid_scope_generation = 0;  // of which process `tid_scope` is; 0: not read yet
 uint32_t tid_scope_pid = 0;         // and its PID
 bool shape_checked = false;
-// This process was forked into another PID namespace with open locks: every call must ask whether its lock is one of them.
+// This process was forked into another PID namespace with open locks: every call must ask whether its lock is one of
+// them.
 bool migrated = false;
 
 // After a fork only the PID namespace can have changed. A child that has no /proc any more (chroot) is in its parent's

@@ -10,8 +10,8 @@
 namespace shmutex::registry {
 namespace {
 
-// ---- files: a chained hash table over their entries. A single store adds or removes one, so a fork at any instant finds
-// it whole.
+// ---- files: a chained hash table over their entries. A single store adds or removes one, so a fork at any instant
+// finds it whole.
 
 constexpr size_t file_buckets = 4096;
 FileEntry* files[file_buckets];
@@ -83,7 +83,8 @@ bool grow() {
   return true;
 }
 
-// ---- the count of threads inside: the process's fork generation in the upper half, so that a forked child starts from none.
+// ---- the count of threads inside: the process's fork generation in the upper half, so that a forked child starts from
+// none.
 
 uint64_t counted(uint64_t inside, int by) {
   const uint64_t fork_generation = uint64_t{current_fork_generation()} << 32;

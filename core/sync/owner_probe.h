@@ -1,5 +1,5 @@
-// Whether the owner of a robust word, which the kernel did not report dead, is dead all the same: the kernel's notice can get
-// lost (docs/design/crash-safety.md). A backstop: no normal path waits for it.
+// Whether the owner of a robust word, which the kernel did not report dead, is dead all the same: the kernel's notice
+// can get lost (docs/design/crash-safety.md). A backstop: no normal path waits for it.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,10 @@ class ProbeTimer {
   int64_t worthwhile_;
 };
 
-// The 4 bytes before a robust word count, in their upper 24 bits, how often its owner was found dead and marked. Both are
-// changed by one CAS. So a prober that was stopped between its question and its mark cannot mark a new owner that has been
-// given the dead one's TID: once the owner is dead, only a mark takes the word from it, and that changes the count. The
-// lower 8 bits are the primitive's.
+// The 4 bytes before a robust word count, in their upper 24 bits, how often its owner was found dead and marked. Both
+// are changed by one CAS. So a prober that was stopped between its question and its mark cannot mark a new owner that
+// has been given the dead one's TID: once the owner is dead, only a mark takes the word from it, and that changes the
+// count. The lower 8 bits are the primitive's.
 inline constexpr uint32_t one_mark = 1u << 8;
 
 // A robust word and its count, as they were when the owner was found dead.

@@ -1,4 +1,5 @@
-// Every exported function, declared by the header and with nothing in it: what abidiff sees of the library, and no more.
+// Every exported function, declared by the header and with nothing in it: what abidiff sees of the library, and no
+// more.
 #include <shmutex/shmutex.h>
 
 // The parameters of the one that a test changes are taken from the header.

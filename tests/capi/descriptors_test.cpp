@@ -1,4 +1,5 @@
-// Processes with unusual descriptor tables: closed standard streams, tables of a thread's own, a main thread that has ended.
+// Processes with unusual descriptor tables: closed standard streams, tables of a thread's own, a main thread that has
+// ended.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,4 +1,5 @@
-// SHMUTEX_INIT_ONCE: exactly one of those that race initialises, and an initialiser that is killed leaves a usable lock.
+// SHMUTEX_INIT_ONCE: exactly one of those that race initialises, and an initialiser that is killed leaves a usable
+// lock.
 #include <errno.h>
 #include <string.h>
 

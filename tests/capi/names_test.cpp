@@ -89,7 +89,8 @@ TEST_F(Names, EveryOpenMakesTheFileYoung) {
   for (const int opener : {0, 1}) EXPECT_GT(youngest(opener), 1000);
 }
 
-// A copy has another inode than its header says. (cp -a, a backup that is restored beside it, a file moved to another disk.)
+// A copy has another inode than its header says. (cp -a, a backup that is restored beside it, a file moved to another
+// disk.)
 class Copies : public Names {
  protected:
   void copy() { support::write_content(copy_, support::content_of(path_)); }
@@ -177,7 +178,8 @@ class Planted : public Names {
  protected:
   void SetUp() override { SKIP_WITHOUT_NAMESPACES(); }
 
-  // What a user gets in a directory with these bits, with the administrator's setting `level`. The file's owner is 65533.
+  // What a user gets in a directory with these bits, with the administrator's setting `level`. The file's owner is
+  // 65533.
   int opened_by(uid_t user, mode_t directory_mode, const char* level, unsigned flags) {
     return Child([&] {
              CHILD_REQUIRE(chmod(directory_.path().c_str(), directory_mode) == 0);

@@ -1,5 +1,5 @@
-// The table of what each situation returns: the rows about acquiring and releasing, for plain and fair locks, in files and
-// in buffers alike.
+// The table of what each situation returns: the rows about acquiring and releasing, for plain and fair locks, in files
+// and in buffers alike.
 #include <errno.h>
 
 #include <thread>

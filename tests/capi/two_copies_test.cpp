@@ -1,5 +1,5 @@
-// Two copies of the library in one process, as when a program and a plug-in bring one each: the lock stays one lock, and a
-// thread that holds it through one copy is told so by the other.
+// Two copies of the library in one process, as when a program and a plug-in bring one each: the lock stays one lock,
+// and a thread that holds it through one copy is told so by the other.
 #include <dlfcn.h>
 #include <errno.h>
 #include <gtest/gtest.h>

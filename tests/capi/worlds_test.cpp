@@ -177,8 +177,8 @@ TEST_F(Worlds, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
   EXPECT_EQ(shmutex_lock(lock), 0);
 }
 
-// A namespace's number is given to the next one at once. Its first process has TID 1, as the owner had that the kernel did not
-// report: it must not be taken for that one.
+// A namespace's number is given to the next one at once. Its first process has TID 1, as the owner had that the kernel
+// did not report: it must not be taken for that one.
 TEST_F(Worlds, NamespaceOfTheSameNumberIsAnotherOne) {
   Shared<std::atomic<uint64_t>> number;
   const auto in_new_namespace = [&](const std::function<int()>& body) {
@@ -391,7 +391,8 @@ TEST_F(Worlds, WorldsThatRaceForAFileNeverShareIt) {
     }
     progress_->go.raise();
     for (OtherBoot& each : others) each.go();
-    // Those that were admitted stay. The others queue for the lock, too: one that was admitted answers when it has acquired.
+    // Those that were admitted stay. The others queue for the lock, too: one that was admitted answers when it has
+    // acquired.
     support::wait_until([&] { return progress_->done == 4; });
     if (progress_->inside != 0) {
       for (OtherBoot& each : others) EXPECT_EQ(each.result(), EXDEV);

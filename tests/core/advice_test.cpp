@@ -1,5 +1,5 @@
-// Every reason has advice in the words of each language: what stands behind the fact is nothing that a C program alone can
-// do, and no line of a language's table is left over.
+// Every reason has advice in the words of each language: what stands behind the fact is nothing that a C program alone
+// can do, and no line of a language's table is left over.
 #include "advice.h"
 
 #include <errno.h>

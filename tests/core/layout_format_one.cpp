@@ -1,5 +1,5 @@
-// Where things lie in a file of format 1, and which numbers stand there: a promise to every process that maps one, written
-// down a second time, in numbers. Compiled for every processor, and nothing to run.
+// Where things lie in a file of format 1, and which numbers stand there: a promise to every process that maps one,
+// written down a second time, in numbers. Compiled for every processor, and nothing to run.
 #include <cstddef>
 
 #include "mutex/layout.h"

@@ -44,8 +44,8 @@ TEST(OwnerProbe, AFreeWordIsFree) {
   EXPECT_EQ(line.marks, 0u);
 }
 
-// Two probers find the same owner dead. The first marks; a new owner with the same TID comes, and is given the very word that
-// the second has seen. The second, stopped meanwhile, must not mark it.
+// Two probers find the same owner dead. The first marks; a new owner with the same TID comes, and is given the very
+// word that the second has seen. The second, stopped meanwhile, must not mark it.
 void second_prober_is_late(uint32_t& word, uint32_t seen, uint32_t left) {
   word = seen;
   DeadOwner first{};

@@ -13,8 +13,8 @@ class Companions {
  public:
   explicit Companions(const std::string& directory);
 
-  // In the victim: before and after it acquires what it acquires before its operation, so that the lock under test stands
-  // in the middle of its robust list.
+  // In the victim: before and after it acquires what it acquires before its operation, so that the lock under test
+  // stands in the middle of its robust list.
   void acquire_first() const;
   void acquire_rest() const;
 

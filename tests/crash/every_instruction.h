@@ -15,8 +15,8 @@ inline std::string test_name(const testing::TestParamInfo<Scenario>& info) { ret
 Tally& total();
 void add(const Tally& tally);
 
-// SHMUTEX_CRASH_SECONDS in the environment: kill at every instruction, libc's and each turn of a loop too, or at as many as
-// can be tried in that time, which is divided among the program's scenarios.
+// SHMUTEX_CRASH_SECONDS in the environment: kill at every instruction, libc's and each turn of a loop too, or at as
+// many as can be tried in that time, which is divided among the program's scenarios.
 Thoroughness thoroughness();
 
 }  // namespace crash

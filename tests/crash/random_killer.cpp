@@ -1,4 +1,5 @@
-// Kills, stops and continues processes at random moments while they hammer locks; and counts what they were told wrongly.
+// Kills, stops and continues processes at random moments while they hammer locks; and counts what they were told
+// wrongly.
 //
 //   random_killer [--seconds S] [--seed N] [--processes P]     SHMUTEX_CRASH_SECONDS and SHMUTEX_CRASH_SEED likewise
 #include <errno.h>

@@ -103,7 +103,8 @@ class Runner {
  private:
   static constexpr uint64_t nowhere = UINT64_MAX;
 
-  // All kill points, in an order in which those tried so far are evenly spread, as long as there is time; a few in any case.
+  // All kill points, in an order in which those tried so far are evenly spread, as long as there is time; a few in any
+  // case.
   void run_scattered() {
     const int64_t end = support::now_ns() + thoroughness_.budget_ns;
     record();
@@ -125,8 +126,8 @@ class Runner {
   // One run that nobody kills, instruction by instruction: where its kill points are.
   void record() { run_to(nowhere); }
 
-  // Kills at the target-th kill point. False: there is none. Where a time-out or a spin ended sooner than in a run before,
-  // a point may be out of reach this time: try again.
+  // Kills at the target-th kill point. False: there is none. Where a time-out or a spin ended sooner than in a run
+  // before, a point may be out of reach this time: try again.
   bool run_to(uint64_t target) {
     constexpr int tries = 20;
     constexpr int direct_tries = 5;

@@ -33,8 +33,8 @@ struct Tally {
 };
 
 struct Thoroughness {
-  // Every instruction. Otherwise those before which something changed that anybody can see after the victim's death (the
-  // shared memory, its robust list, whatever a system call did), and a sample of the rest.
+  // Every instruction. Otherwise those before which something changed that anybody can see after the victim's death
+  // (the shared memory, its robust list, whatever a system call did), and a sample of the rest.
   bool every_instruction = false;
   int64_t budget_ns = 0;  // for every_instruction: how long at most
 };

@@ -1,4 +1,5 @@
-// What fair locks alone promise: order, deadlock detection; and an owner in the word that the kernel cannot queue behind.
+// What fair locks alone promise: order, deadlock detection; and an owner in the word that the kernel cannot queue
+// behind.
 #include <errno.h>
 #include <unistd.h>
 
@@ -131,8 +132,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Fair, testing::ValuesIn(support::fair_kinds()), 
 
 using ForgedOwner = LockTest;
 
-// A peer writes an owner into the word: no thread at all, a thread of the kernel's, one that never heard of the lock. Nobody
-// can do anything about the lock being "held" then; but limits count.
+// A peer writes an owner into the word: no thread at all, a thread of the kernel's, one that never heard of the lock.
+// Nobody can do anything about the lock being "held" then; but limits count.
 TEST_P(ForgedOwner, DoesNotHangATimedWait) {
   const uint32_t nobody = 0x3fff'fffe;
   const uint32_t kthreadd = 2;

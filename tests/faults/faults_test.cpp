@@ -1,5 +1,5 @@
-// Every system call of every operation fails once, with each of some errors: the operation succeeds or reports that error,
-// leaks nothing, leaves nothing behind, and the same operation works the next time.
+// Every system call of every operation fails once, with each of some errors: the operation succeeds or reports that
+// error, leaks nothing, leaves nothing behind, and the same operation works the next time.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,8 @@ bool is_right(int result, int error, int number) {
              number == SYS_newfstatat;
     case EBADMSG:
       return number == SYS_pread64 && error == EIO;  // the file is shorter than it was just now
-    // EACCES is how some systems spell that another process has the file's lock, which here is EAGAIN, and EBUSY in the end.
+    // EACCES is how some systems spell that another process has the file's lock, which here is EAGAIN, and EBUSY in the
+    // end.
     case EAGAIN: return number == SYS_fcntl && error == EACCES;
     case EBUSY: return error == EAGAIN || (number == SYS_fcntl && error == EACCES);
     default: return false;

@@ -1,5 +1,6 @@
-// A process's first use of the library, where something that it needs is missing: an error, nothing left behind, and the
-// next use works when that is there again. This process itself never uses the library, so that its children are new to it.
+// A process's first use of the library, where something that it needs is missing: an error, nothing left behind, and
+// the next use works when that is there again. This process itself never uses the library, so that its children are new
+// to it.
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <shmutex/shmutex.h>

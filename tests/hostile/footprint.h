@@ -29,8 +29,8 @@ struct Size {
   bool operator==(const Size&) const = default;
 };
 
-// Compares what the process has now with what it had at the beginning. Make it after a warm-up: what a process does once
-// is no leak. It goes on working when /proc is gone.
+// Compares what the process has now with what it had at the beginning. Make it after a warm-up: what a process does
+// once is no leak. It goes on working when /proc is gone.
 class Watch {
  public:
   Watch() : text_(1 << 20), proc_(open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC)), before_(measure()) {}

@@ -1,8 +1,8 @@
-// libFuzzer target: the bytes of a lock file, and of a lock in memory. Everything that parses them must come back with a
-// documented code, and what is refused must be left as it was.
+// libFuzzer target: the bytes of a lock file, and of a lock in memory. Everything that parses them must come back with
+// a documented code, and what is refused must be left as it was.
 //
-// An input is a byte of choices and the content: the first 64 bytes and the last 64 of the file, zeros between them. What
-// differs from one machine and boot to the next is filled in on request, or no input would ever be a usable lock.
+// An input is a byte of choices and the content: the first 64 bytes and the last 64 of the file, zeros between them.
+// What differs from one machine and boot to the next is filled in on request, or no input would ever be a usable lock.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -143,8 +143,9 @@ void try_info(const shmutex_t* m) {
   shmutex_token(m);
 }
 
-// In memory: attach and look. The private line lies in the memory, too, and its pointers are believed: they are not among what
-// is promised against liars (shmutex.h), so the lock is not acquired. An input that ends before it gets one that fits.
+// In memory: attach and look. The private line lies in the memory, too, and its pointers are believed: they are not
+// among what is promised against liars (shmutex.h), so the lock is not acquired. An input that ends before it gets one
+// that fits.
 void try_memory(const Bytes& content) {
   constexpr size_t attributes_offset = header_size + line_size + 36;
   constexpr size_t header_attributes_offset = 44;

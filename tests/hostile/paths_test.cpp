@@ -141,7 +141,8 @@ TEST_F(OtherUser, MayShareALockThatIsOpenToAll) {
   EXPECT_EQ(0, shmutex_close(m));
 }
 
-// A sticky directory: every user may create, only the owner may remove. A user that cannot remove the lock leaves it usable.
+// A sticky directory: every user may create, only the owner may remove. A user that cannot remove the lock leaves it
+// usable.
 TEST_F(OtherUser, CannotRemoveALockFromAStickyDirectory) {
   support::TempDir dir;
   chmod(dir.path().c_str(), 01777);

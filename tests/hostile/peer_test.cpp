@@ -1,6 +1,6 @@
-// A peer maps the lock file and writes whatever it likes while victims work. Nobody promises them mutual exclusion then.
-// Promised, and asserted: no victim crashes or hangs, each call returns what is documented, and when a victim dies, its
-// other locks are released all the same.
+// A peer maps the lock file and writes whatever it likes while victims work. Nobody promises them mutual exclusion
+// then. Promised, and asserted: no victim crashes or hangs, each call returns what is documented, and when a victim
+// dies, its other locks are released all the same.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <shmutex/shmutex.h>

@@ -1,5 +1,5 @@
-// Where there are no unnamed files (O_TMPFILE), a lock is made under a temporary name beside its own. In a directory where
-// every user may create, another user may have planted something there.
+// Where there are no unnamed files (O_TMPFILE), a lock is made under a temporary name beside its own. In a directory
+// where every user may create, another user may have planted something there.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -29,7 +29,8 @@ const std::string precious_text(4096, 'x');
 
 bool become(uid_t user) { return setgid(user) == 0 && setuid(user) == 0; }
 
-// As core/object/file_format.cpp makes it: one name for all creations of `base` by one user. With a wrong name, all would succeed.
+// As core/object/file_format.cpp makes it: one name for all creations of `base` by one user. With a wrong name, all
+// would succeed.
 std::string temporary_name(const std::string& directory, const std::string& base, uid_t user) {
   uint64_t hash = 0xcbf2'9ce4'8422'2325 ^ user;
   for (const char c : base) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;

@@ -1,5 +1,5 @@
-// What is attacked: processes that use the lock while a peer overwrites its page. Each ends itself with a status that is
-// neither 0 nor `unharmed` when a call returns what shmutex.h does not say, or another of its promises is broken.
+// What is attacked: processes that use the lock while a peer overwrites its page. Each ends itself with a status that
+// is neither 0 nor `unharmed` when a call returns what shmutex.h does not say, or another of its promises is broken.
 #pragma once
 
 #include <pthread.h>
@@ -47,8 +47,8 @@ struct Case {
   unsigned attributes;   // of the attacked lock
 };
 
-// Holds two locks that nobody attacks and a robust mutex, and works on the one that is attacked until it is told to end,
-// or killed. Closes the attacked lock at the end if it is to; holds the others when it exits.
+// Holds two locks that nobody attacks and a robust mutex, and works on the one that is attacked until it is told to
+// end, or killed. Closes the attacked lock at the end if it is to; holds the others when it exits.
 enum class AtTheEnd { close, just_exit };
 int be_a_victim(const Case& c, Board& board, size_t id, AtTheEnd end);
 

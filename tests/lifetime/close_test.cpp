@@ -118,7 +118,8 @@ TEST_P(Close, EOwnerDeadIsHeldToo) {
   expect_closed(m());
 }
 
-// Two threads, one handle each: the one that unlocks must not touch the lock afterwards, since the other may unmap it then.
+// Two threads, one handle each: the one that unlocks must not touch the lock afterwards, since the other may unmap it
+// then.
 TEST_P(Close, RightAfterTheOtherThreadsUnlock) {
   for (int i = 0; i < 300; ++i) {
     shmutex_t* const second = lock_.open();

@@ -84,8 +84,8 @@ TEST_P(ForkAmidThreads, LockUnlock) {
   stop_threads();
 }
 
-// The child unmaps the lock that its parent's thread holds. When the child dies, the kernel must find nothing of that lock
-// in the child's robust list: at that address lies something else by then.
+// The child unmaps the lock that its parent's thread holds. When the child dies, the kernel must find nothing of that
+// lock in the child's robust list: at that address lies something else by then.
 TEST(ForkOfAHolder, LeavesNothingPendingInTheChild) {
   TestLock lock({0, false});
   const int memory = memfd_create("other", 0);

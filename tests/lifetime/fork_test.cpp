@@ -311,7 +311,8 @@ void fork_in_handler(int) {
 
 class ForkAmidWait : public Fork {
  protected:
-  // The whole life of a waiter whose handler forks. Both must end with `expected`; who acquired is owner under its own name.
+  // The whole life of a waiter whose handler forks. Both must end with `expected`; who acquired is owner under its own
+  // name.
   int wait_and_fork(int64_t limit, unsigned flags, int expected) {
     struct sigaction action {};
     action.sa_handler = fork_in_handler;

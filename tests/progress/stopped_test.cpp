@@ -1,5 +1,5 @@
-// Waiters that are stopped (SIGSTOP, a debugger, a frozen container) wherever it hurts: the others go on. A stopped waiter
-// of a fair lock may be its next owner, and then all wait for it: fair locks are only asked not to break.
+// Waiters that are stopped (SIGSTOP, a debugger, a frozen container) wherever it hurts: the others go on. A stopped
+// waiter of a fair lock may be its next owner, and then all wait for it: fair locks are only asked not to break.
 #include <errno.h>
 #include <signal.h>
 
@@ -168,7 +168,8 @@ TEST_P(Stopped, UnderLoad) {
         if (other == victim) continue;
         const uint64_t before = loads[other]->rounds.load();
         support::wait_until([&] {
-          // It may own the lock all the same: info is a snapshot, and the owner's name is written after the lock is taken.
+          // It may own the lock all the same: info is a snapshot, and the owner's name is written after the lock is
+          // taken.
           return loads[other]->rounds.load() > before + 10 || info_of(m()).owner_tid == children[victim].pid();
         });
       }

@@ -301,8 +301,8 @@ TEST_P(OwnerGone, EveryWayToAcquireTells) {
   }
 }
 
-// The kernel has given a thread that calls execve the TID of the main thread before it walks the list: a death that it does
-// not report, and that nobody waits for.
+// The kernel has given a thread that calls execve the TID of the main thread before it walks the list: a death that it
+// does not report, and that nobody waits for.
 class Unreported : public LockTest {
  protected:
   // Somebody holds, and is gone; the process lives on.
@@ -375,8 +375,8 @@ TEST_P(Unreported, IsFoundByARemoval) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Unreported, testing::ValuesIn(all_kinds()), param_name);
 
-// A thread dies inside, a thread of the same process takes over, and dies with the process: as well reported by the kernel
-// as any other death. The waiter, woken by the dying thread, may be faster than the end of that thread.
+// A thread dies inside, a thread of the same process takes over, and dies with the process: as well reported by the
+// kernel as any other death. The waiter, woken by the dying thread, may be faster than the end of that thread.
 TEST_P(OwnerGone, WaiterInTheSameProcessDiesToo) {
   for (int round = 0; round < 16; ++round) {
     const bool waits = round % 2 == 0;

@@ -24,8 +24,8 @@ inline constexpr Kind fair{SHMUTEX_FAIR};
 inline constexpr Kind fair_recursive{SHMUTEX_FAIR | SHMUTEX_RECURSIVE};
 constexpr Kind in_buffer(Kind kind) { return {kind.attributes, true}; }
 
-// Each in a file, then each in a buffer. Tables of parameters are made from these, since statics of several files have no
-// order.
+// Each in a file, then each in a buffer. Tables of parameters are made from these, since statics of several files have
+// no order.
 std::vector<Kind> in_both_places(const std::vector<Kind>& kinds);
 inline std::vector<Kind> all_kinds() { return in_both_places({plain, recursive, fair}); }
 inline std::vector<Kind> unfair_kinds() { return in_both_places({plain, recursive}); }

@@ -1,4 +1,5 @@
-// main() of the GoogleTest programs: a watchdog for each test, which names the test that hung, and shows what hangs there.
+// main() of the GoogleTest programs: a watchdog for each test, which names the test that hung, and shows what hangs
+// there.
 #include <gtest/gtest.h>
 
 #include <stdio.h>

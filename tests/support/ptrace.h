@@ -8,8 +8,8 @@
 
 namespace support {
 
-// Forks a process that is traced from its first instruction, and dies with its tracer. It runs prepare(), stops, and goes
-// on with body(), whose result is its exit status. Returns at that stop.
+// Forks a process that is traced from its first instruction, and dies with its tracer. It runs prepare(), stops, and
+// goes on with body(), whose result is its exit status. Returns at that stop.
 pid_t fork_traced(const std::function<void()>& prepare, const std::function<int()>& body);
 
 // Attaches to a process without stopping it. It dies with its tracer, and stops where a filter says SECCOMP_RET_TRACE.

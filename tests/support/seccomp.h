@@ -1,4 +1,5 @@
-// Filters of system calls, seccomp(2): for the calling thread, what it forks and what it executes, and not to be undone.
+// Filters of system calls, seccomp(2): for the calling thread, what it forks and what it executes, and not to be
+// undone.
 #pragma once
 
 #include <linux/filter.h>

@@ -28,7 +28,8 @@ void wait_until(const std::function<bool()>& condition);
 // Restarts the watchdog of the running test: for tests that are told how long to go on.
 void expect_progress();
 
-// A forked process that runs body() and exits with what it returns. Killed, by pid, and reaped when this goes out of scope.
+// A forked process that runs body() and exits with what it returns. Killed, by pid, and reaped when this goes out of
+// scope.
 class Child {
  public:
   explicit Child(const std::function<int()>& body);

@@ -1,5 +1,5 @@
-// A child that is stopped, with ptrace, at its futex calls: before it falls asleep, or when it was woken and has not yet
-// acted on that.
+// A child that is stopped, with ptrace, at its futex calls: before it falls asleep, or when it was woken and has not
+// yet acted on that.
 #pragma once
 
 #include <sys/types.h>
