@@ -29,7 +29,9 @@ Inspection inspect_line(const SharedLine& line, uint32_t attributes, bool owners
   out.token = load_relaxed(line.token);
   out.contended = load_relaxed(line.contended);
   out.recoveries = load_relaxed(line.recoveries);
-  out.last_dead_tid = load_relaxed(line.last_dead_tid);
+  // Until the next owner writes it down: a word that is free by a death tells of the last owner's.
+  const bool untold = owner == 0 && (word & word::owner_died) != 0 && last_owner != 0;
+  out.last_dead_tid = untold ? owner_id_tid(last_owner) : load_relaxed(line.last_dead_tid);
   out.waiters = (word & word::waiters) != 0 || !word::is_free(load_relaxed(line.baton)) ? 1 : 0;
   if ((state & state::retired) != 0) {
     out.state = State::retired;

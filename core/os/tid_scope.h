@@ -8,7 +8,7 @@ namespace shmutex {
 // Numbers of one life of a machine and of one set of TIDs.
 struct TidScope {
   uint8_t boot_id[16];
-  uint64_t pid_namespace;  // inode of /proc/self/ns/pid
+  uint64_t pid_namespace;  // inode of /proc/thread-self/ns/pid
   uint64_t start;          // tells it from an earlier namespace of the same number; 0: not known. Bit 0: which of the
                            // kernel's numbers it is; two of different kinds cannot be compared
 };

@@ -161,6 +161,7 @@ TEST_P(Results, DeadOwnerIsReportedUntilDeclaredConsistent) {
   const pid_t dead = owner.pid();
   owner.kill_and_wait();
   EXPECT_EQ(info_of(lock).state, static_cast<uint32_t>(SHMUTEX_STATE_OWNER_DIED));
+  EXPECT_EQ(info_of(lock).last_dead_tid, dead) << "before anybody has acquired it";
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(CALL(shmutex_lock(lock)), EOWNERDEAD);
     EXPECT_EQ(CALL(shmutex_is_owned(lock)), 1);
