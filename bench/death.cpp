@@ -13,7 +13,7 @@
 namespace bench {
 namespace {
 
-struct Scene {
+struct Scenario {
   std::atomic<bool> held{false};
   std::atomic<bool> about_to_wait{false};
   std::atomic<int64_t> acquired_at{0};
@@ -44,36 +44,36 @@ class Stage {
   Stage& operator=(const Stage&) = delete;
 
   int64_t kill_an_owner() {
-    scene_->held.store(false);
+    scenario_->held.store(false);
     const pid_t owner = fork_child([this] {
       lock_.join();
       if (lock_.lock() != 0) die("lock");
-      scene_->held.store(true);
+      scenario_->held.store(true);
       for (;;) pause();
     });
-    wait_for(scene_->held);
-    scene_->acquired_at.store(0);
-    scene_->about_to_wait.store(false);
+    wait_for(scenario_->held);
+    scenario_->acquired_at.store(0);
+    scenario_->about_to_wait.store(false);
     if (write(cue_[1], "w", 1) != 1) die("write");
-    wait_for(scene_->about_to_wait);
+    wait_for(scenario_->about_to_wait);
     wait_until_asleep(waiter_);
     const int64_t killed_at = now_ns();
     if (kill(owner, SIGKILL) != 0) die("kill");
     reap(owner);
-    while (scene_->acquired_at.load() == 0) usleep(50);
-    return scene_->acquired_at.load() - killed_at;
+    while (scenario_->acquired_at.load() == 0) usleep(50);
+    return scenario_->acquired_at.load() - killed_at;
   }
 
  private:
   void wait_on_cue() {
     lock_.join();
     for (char cue; read(cue_[0], &cue, 1) == 1;) {
-      scene_->about_to_wait.store(true);
+      scenario_->about_to_wait.store(true);
       const int result = lock_.lock();
       const int64_t now = now_ns();
       if (result == EOWNERDEAD) lock_.recover();
       lock_.unlock();
-      scene_->acquired_at.store(now);
+      scenario_->acquired_at.store(now);
     }
   }
 
@@ -82,7 +82,7 @@ class Stage {
     if (waitpid(process, &status, 0) != process) die("waitpid");
   }
 
-  Shared<Scene> scene_;
+  Shared<Scenario> scenario_;
   Peer lock_;
   int cue_[2];
   pid_t waiter_;

@@ -220,12 +220,12 @@ TEST(Buffers, AttributesMustBeThoseAskedFor) {
 void edit_header(Memory& memory, const std::function<void(shmutex::Header&, shmutex::TidScope&)>& edit) {
   shmutex::Header header{};
   memcpy(&header, &memory, sizeof header);
-  shmutex::TidScope world{};
-  memcpy(world.boot_id, header.boot_id, sizeof world.boot_id);
-  world.pid_namespace = header.pid_namespace;
-  edit(header, world);
-  memcpy(header.boot_id, world.boot_id, sizeof header.boot_id);
-  header.pid_namespace = world.pid_namespace;
+  shmutex::TidScope scope{};
+  memcpy(scope.boot_id, header.boot_id, sizeof scope.boot_id);
+  scope.pid_namespace = header.pid_namespace;
+  edit(header, scope);
+  memcpy(header.boot_id, scope.boot_id, sizeof header.boot_id);
+  header.pid_namespace = scope.pid_namespace;
   shmutex::seal(header);
   memcpy(static_cast<void*>(&memory), &header, sizeof header);
 }
@@ -246,11 +246,11 @@ void expect_refused(int code, const std::function<void(shmutex::Header&, shmutex
 }
 
 TEST(Buffers, OfAnEarlierBootAreStale) {
-  expect_refused(ESTALE, [](auto&, auto& world) { world.boot_id[3] = static_cast<uint8_t>(~world.boot_id[3]); });
+  expect_refused(ESTALE, [](auto&, auto& scope) { scope.boot_id[3] = static_cast<uint8_t>(~scope.boot_id[3]); });
 }
 
 TEST(Buffers, OfAnotherPidNamespaceAreStale) {
-  expect_refused(ESTALE, [](auto&, auto& world) { ++world.pid_namespace; });
+  expect_refused(ESTALE, [](auto&, auto& scope) { ++scope.pid_namespace; });
 }
 
 TEST(Buffers, OfARealOtherPidNamespaceAreStale) {

@@ -467,7 +467,7 @@ TEST_F(FileSystems, MissingProcIsReportedAndNothingIsCreated) {
   EXPECT_EQ(support::inode_of(path), 0u);
 }
 
-// In a process that knows its world already: it needs /proc only to create a lock.
+// In a process that knows its TID scope already: it needs /proc only to create a lock.
 TEST_F(FileSystems, ProcThatGoesMissingLaterKeepsNobodyFromLocksThatExist) {
   const std::string existing = directory_ / "existing";
   const std::string path = directory_ / "lock";

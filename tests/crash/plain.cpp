@@ -23,7 +23,7 @@ const Scenario alone[] = {
     {.operation = poison, .start = inside, .ground = owner_died},
 };
 
-const Scenario newcomers_arrive[] = {
+const Scenario bargers_arrive[] = {
     {.operation = lock, .behind = 1},
     {.operation = lock, .behind = 3},
     {.operation = lock, .behind = 2, .spins = true},
@@ -80,7 +80,7 @@ const Scenario victim_is_second_in_line[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(alone, EveryInstruction, testing::ValuesIn(alone), test_name);
-INSTANTIATE_TEST_SUITE_P(newcomers_arrive, EveryInstruction, testing::ValuesIn(newcomers_arrive), test_name);
+INSTANTIATE_TEST_SUITE_P(bargers_arrive, EveryInstruction, testing::ValuesIn(bargers_arrive), test_name);
 INSTANTIATE_TEST_SUITE_P(waiters_sleep, EveryInstruction, testing::ValuesIn(waiters_sleep), test_name);
 INSTANTIATE_TEST_SUITE_P(victim_is_woken, EveryInstruction, testing::ValuesIn(victim_is_woken), test_name);
 INSTANTIATE_TEST_SUITE_P(somebody_holds, EveryInstruction, testing::ValuesIn(somebody_holds), test_name);

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int begin_mark = SIGUSR1;
 constexpr int end_mark = SIGUSR2;
-constexpr int64_t patience = 30 * support::second;
+constexpr int64_t time_allowed = 30 * support::second;
 
 void raise_raw(int signal) { syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal); }
 
@@ -62,7 +62,7 @@ Supervisor::Supervisor() {
 Supervisor::~Supervisor() { clear(); }
 
 void Supervisor::expect_progress() {
-  deadline_ = support::now_ns() + patience;
+  deadline_ = support::now_ns() + time_allowed;
   support::expect_progress();
 }
 

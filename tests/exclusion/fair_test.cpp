@@ -53,7 +53,7 @@ TEST_P(Fair, HandsOverInOrderOfArrival) {
 }
 
 // An owner that releases with others queued and comes again at once does not overtake them.
-TEST_P(Fair, NewcomersDoNotOvertake) {
+TEST_P(Fair, BargersDoNotOvertake) {
   ASSERT_EQ(shmutex_lock(m()), 0);
   Shared<Flag> had_it;
   Child waiter([&] {

@@ -122,7 +122,7 @@ bool is_right(int result, int error, int number) {
   switch (result) {
     case ENOMEM:
       return number == SYS_mmap;  // whatever the kernel says of it
-    // What a robust lock needs is missing; /proc does not tell in which world this is.
+    // What a robust lock needs is missing; /proc does not tell which TID scope this is.
     case ENOSYS:
       return number == SYS_get_robust_list || number == SYS_madvise || number == SYS_openat || number == SYS_read ||
              number == SYS_newfstatat;

@@ -82,8 +82,8 @@ struct TidScope {
   uint64_t pid_namespace;
 };
 
-const TidScope& this_world() {
-  static const TidScope world = [] {
+const TidScope& this_tid_scope() {
+  static const TidScope scope = [] {
     TidScope found{};
     size_t digits = 0;
     std::ifstream file("/proc/sys/kernel/random/boot_id");
@@ -94,11 +94,11 @@ const TidScope& this_world() {
       byte = static_cast<uint8_t>(byte << 4 | strtol(text, nullptr, 16));
     }
     struct stat status {};
-    require(digits == 32 && stat("/proc/self/ns/pid", &status) == 0, "cannot read the world");
+    require(digits == 32 && stat("/proc/self/ns/pid", &status) == 0, "cannot read the scope");
     found.pid_namespace = status.st_ino;
     return found;
   }();
-  return world;
+  return scope;
 }
 
 // FNV-1a, as the format has it.
@@ -113,9 +113,9 @@ uint64_t checksum_of(const Bytes& content) {
 
 void fill_in(Bytes& content, unsigned choices) {
   if (content.size() < header_size) return;
-  const TidScope& world = this_world();
-  if ((choices & choice::this_boot) != 0) memcpy(&content[boot_id_offset], world.boot_id, sizeof world.boot_id);
-  if ((choices & choice::this_pid_namespace) != 0) memcpy(&content[pid_namespace_offset], &world.pid_namespace, 8);
+  const TidScope& scope = this_tid_scope();
+  if ((choices & choice::this_boot) != 0) memcpy(&content[boot_id_offset], scope.boot_id, sizeof scope.boot_id);
+  if ((choices & choice::this_pid_namespace) != 0) memcpy(&content[pid_namespace_offset], &scope.pid_namespace, 8);
   if ((choices & choice::right_checksum) != 0) {
     const uint64_t sum = checksum_of(content);
     memcpy(&content[checksum_offset], &sum, sizeof sum);
@@ -227,7 +227,7 @@ void try_file(const Bytes& content) {
   }
   if (opened == 0) {
     require(inspect(info) == 0 && info.same_boot == 1 && info.same_pid_namespace == 1,
-            "open, and yet not of this world");
+            "open, and yet not of this scope");
     use(m);
   }
   close(fd);

@@ -31,13 +31,13 @@ class Stopped : public LockTest {
     child.signal(SIGSTOP);
     wait_until_stopped(child.pid());
   }
-  // A newcomer acquires and releases often, and ends.
-  void expect_newcomers_pass() const {
-    Child newcomer([this] {
+  // A barger acquires and releases often, and ends.
+  void expect_bargers_pass() const {
+    Child barger([this] {
       for (int i = 0; i < 100; ++i) EXPECT_EQ(shmutex_lock(m()) == 0 ? shmutex_unlock(m()) : 1, 0);
       return expectations_status();
     });
-    EXPECT_EQ(newcomer.wait(), 0);
+    EXPECT_EQ(barger.wait(), 0);
   }
 };
 
@@ -67,7 +67,7 @@ TEST_P(Stopped, WaitersAtAnyPlace) {
         if ((stopped >> i & 1) == 0) collect(children[i]);
       }
       if (pass_through(m()) == EOWNERDEAD) ++told;
-      expect_newcomers_pass();
+      expect_bargers_pass();
       for (size_t i = 0; i < waiters; ++i) {
         if ((stopped >> i & 1) == 0) continue;
         children[i].signal(SIGCONT);
@@ -78,20 +78,20 @@ TEST_P(Stopped, WaitersAtAnyPlace) {
   }
 }
 
-// A newcomer that is stopped when it has queued and is just about to sleep; as head and as second in line.
-TEST_P(Stopped, NewcomerAboutToSleep) {
+// A waiter that is stopped when it has queued and is just about to sleep; as head and as second in line.
+TEST_P(Stopped, WaiterAboutToSleep) {
   for (const bool second : {false, true}) {
     ASSERT_EQ(shmutex_lock(m()), 0);
     std::vector<Child> children;
     if (second) children.push_back(start_waiter());
-    Tracee newcomer([this] { return pass_through(m()); });
-    newcomer.run_until_about_to_sleep();
+    Tracee waiter([this] { return pass_through(m()); });
+    waiter.run_until_about_to_sleep();
     children.push_back(start_waiter());
     children.push_back(start_waiter());
     ASSERT_EQ(shmutex_unlock(m()), 0);
     for (Child& child : children) EXPECT_EQ(child.wait(), 0);
-    expect_newcomers_pass();
-    EXPECT_EQ(newcomer.detach_and_wait(), 0);
+    expect_bargers_pass();
+    EXPECT_EQ(waiter.detach_and_wait(), 0);
   }
 }
 
@@ -106,17 +106,17 @@ TEST_P(Stopped, WokenHead) {
   head.wait_for_end_of_sleep();
   EXPECT_EQ(second.wait(), 0);
   EXPECT_EQ(third.wait(), 0);
-  expect_newcomers_pass();
+  expect_bargers_pass();
   EXPECT_EQ(head.detach_and_wait(), 0);
 }
 
-// A head waiter that was passed over asks newcomers to stand back. Then it is stopped, or dies: the request must lapse.
+// A head waiter that was passed over asks bargers to stand back. Then it is stopped, or dies: the request must lapse.
 TEST_P(Stopped, HeadThatHasAskedForTheLock) {
   for (int round = 0; round < 12; ++round) {
     ASSERT_EQ(shmutex_lock(m()), 0);
     Child head([this] { return pass_through(m()); });
     head.wait_until_asleep();
-    // Passes it over for longer than its patience: lets go and takes the lock at once, again and again.
+    // Passes it over for longer than starvation_threshold: lets go and takes the lock at once, again and again.
     bool head_got_it = false;
     const int64_t end = support::now_ns() + (2 + round) * support::millisecond;
     while (!head_got_it && support::now_ns() < end) {
@@ -125,7 +125,7 @@ TEST_P(Stopped, HeadThatHasAskedForTheLock) {
     }
     if (head_got_it) {
       EXPECT_EQ(head.wait(), 0);
-      expect_newcomers_pass();
+      expect_bargers_pass();
       continue;
     }
     if (round % 2 == 0) {
@@ -134,7 +134,7 @@ TEST_P(Stopped, HeadThatHasAskedForTheLock) {
       head.kill_and_wait();
     }
     ASSERT_EQ(shmutex_unlock(m()), 0);
-    expect_newcomers_pass();
+    expect_bargers_pass();
     EXPECT_EQ(pass_through(m()), 0);
     if (round % 2 == 0) {
       head.signal(SIGCONT);

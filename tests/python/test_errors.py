@@ -236,7 +236,7 @@ def test_in_use_by_another_world(path, spawn):
     """
     spawn(code, path).expect(f"InvalidMutexError {errno.EXDEV} {path}")
     mutex.close()
-    with SharedMutex(path):  # nobody is in that other world any more
+    with SharedMutex(path):  # nobody is in that other scope any more
         pass
 
 

@@ -16,17 +16,17 @@
 namespace support {
 namespace {
 
-shmutex::TidScope this_world() {
-  shmutex::TidScope world{};
+shmutex::TidScope this_tid_scope() {
+  shmutex::TidScope scope{};
   std::string digits;
   for (const char c : content_of("/proc/sys/kernel/random/boot_id")) {
     if (isxdigit(static_cast<unsigned char>(c)) != 0) digits += c;
   }
-  for (size_t i = 0; i < sizeof world.boot_id; ++i) {
-    world.boot_id[i] = static_cast<uint8_t>(std::stoul(digits.substr(2 * i, 2), nullptr, 16));
+  for (size_t i = 0; i < sizeof scope.boot_id; ++i) {
+    scope.boot_id[i] = static_cast<uint8_t>(std::stoul(digits.substr(2 * i, 2), nullptr, 16));
   }
-  world.pid_namespace = inode_of("/proc/self/ns/pid");
-  return world;
+  scope.pid_namespace = inode_of("/proc/self/ns/pid");
+  return scope;
 }
 
 uint32_t page_size() { return static_cast<uint32_t>(sysconf(_SC_PAGESIZE)); }
@@ -38,7 +38,7 @@ uint16_t word_offset_in(uint32_t page) {
 }  // namespace
 
 LockPage::LockPage() : file_size(page_size()) {
-  header = shmutex::make_header(shmutex::Placement::file, this_world(),
+  header = shmutex::make_header(shmutex::Placement::file, this_tid_scope(),
                                 {.kind = shmutex::kind_number::mutex,
                                  .pages = 1,
                                  .must_understand = 0,

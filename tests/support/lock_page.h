@@ -11,7 +11,7 @@
 
 namespace support {
 
-// A lock file of this process's world, free and without attributes, to be edited before it is written.
+// A lock file of this process's TID scope, free and without attributes, to be edited before it is written.
 struct LockPage {
   LockPage();
   explicit LockPage(const std::string& path);  // what is in that file now

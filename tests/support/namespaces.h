@@ -1,4 +1,4 @@
-// Other worlds, made of Linux namespaces. For forked children: none of these can be undone.
+// Other TID scopes, made of Linux namespaces. For forked children: none of these can be undone.
 #pragma once
 
 #include <sys/types.h>

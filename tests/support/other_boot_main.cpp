@@ -1,5 +1,5 @@
 // test_other_boot DIRECTORY PATH: a process of another boot, executed since the library reads the boot id once. Says
-// 'r' when its world is ready, opens and acquires the lock when it is told to, answers with the result, and stays until
+// 'r' when its scope is ready, opens and acquires the lock when it is told to, answers with the result, and stays until
 // its input ends.
 #include <unistd.h>
 

@@ -30,7 +30,7 @@ int hold_byte(const std::string& path, off_t byte) {
   return fd;
 }
 
-TEST(Patience, EndsWithEbusyWhereAProcessStopsInTheMiddle) {
+TEST(TakeoverTimeout, EndsWithEbusyWhereAProcessStopsInTheMiddle) {
   struct alignas(SHMUTEX_ALIGN) Memory {
     unsigned char bytes[SHMUTEX_SIZE] = {};
   };

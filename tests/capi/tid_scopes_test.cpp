@@ -33,7 +33,7 @@ struct Progress {
   std::atomic<int> done{0};
 };
 
-class Worlds : public testing::Test {
+class TidScopes : public testing::Test {
  protected:
   void SetUp() override { SKIP_WITHOUT_NAMESPACES(); }
 
@@ -114,7 +114,7 @@ class Worlds : public testing::Test {
   Shared<Progress> progress_;
 };
 
-TEST_F(Worlds, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
+TEST_F(TidScopes, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
   OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   other.unlock();
@@ -129,7 +129,7 @@ TEST_F(Worlds, OtherBootIsRefusedWhileItLivesAndTakenOverAfter) {
   EXPECT_EQ(shmutex_lock(lock), 0);
 }
 
-TEST_F(Worlds, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
+TEST_F(TidScopes, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
   OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   other.kill();
@@ -143,7 +143,7 @@ TEST_F(Worlds, WhoWasInsideInAnotherBootIsNewsForTheNextOwner) {
   EXPECT_EQ(shmutex_lock(lock), 0);
 }
 
-TEST_F(Worlds, OtherBootIsRefusedWhileOursIsOpen) {
+TEST_F(TidScopes, OtherBootIsRefusedWhileOursIsOpen) {
   Handle lock(path_);
   ASSERT_EQ(lock.error(), 0);
   OtherBoot refused = other_boot();
@@ -154,7 +154,7 @@ TEST_F(Worlds, OtherBootIsRefusedWhileOursIsOpen) {
   EXPECT_EQ(admitted.go_and_see(), 0);
 }
 
-TEST_F(Worlds, OtherPidNamespaceIsRefusedWhileItLivesAndTakenOverAfter) {
+TEST_F(TidScopes, OtherPidNamespaceIsRefusedWhileItLivesAndTakenOverAfter) {
   Child other = other_pid_namespace(true);
   EXPECT_EQ(support::inspect(path_).same_boot, 1u);
   EXPECT_EQ(support::inspect(path_).same_pid_namespace, 0u);
@@ -168,7 +168,7 @@ TEST_F(Worlds, OtherPidNamespaceIsRefusedWhileItLivesAndTakenOverAfter) {
   EXPECT_EQ(shmutex_lock(lock), EOWNERDEAD);
 }
 
-TEST_F(Worlds, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
+TEST_F(TidScopes, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
   Child other = other_pid_namespace(false);
   progress_->go.raise();
   EXPECT_EQ(other.wait(), 0);
@@ -179,7 +179,7 @@ TEST_F(Worlds, LockOfAVanishedPidNamespaceThatNobodyHeldIsJustTaken) {
 
 // A namespace's number is given to the next one at once. Its first process has TID 1, as the owner had that the kernel
 // did not report: it must not be taken for that one.
-TEST_F(Worlds, NamespaceOfTheSameNumberIsAnotherOne) {
+TEST_F(TidScopes, NamespaceOfTheSameNumberIsAnotherOne) {
   Shared<std::atomic<uint64_t>> number;
   const auto in_new_namespace = [&](const std::function<int()>& body) {
     return Child([&] {
@@ -227,7 +227,7 @@ TEST_F(Worlds, NamespaceOfTheSameNumberIsAnotherOne) {
 }
 
 // Every process of a namespace must find the same, whatever it may read.
-TEST_F(Worlds, NamespaceIsTheSameForAllItsProcesses) {
+TEST_F(TidScopes, NamespaceIsTheSameForAllItsProcesses) {
   const Handle lock(path_, 0, 0666);
   ASSERT_EQ(chmod(directory_.path().c_str(), 0755), 0);
   Child hidden([&] {
@@ -252,7 +252,7 @@ TEST_F(Worlds, NamespaceIsTheSameForAllItsProcesses) {
   EXPECT_EQ(times.wait(), 0);
 }
 
-TEST_F(Worlds, OursIsRefusedInAnotherPidNamespace) {
+TEST_F(TidScopes, OursIsRefusedInAnotherPidNamespace) {
   Child holder([&] {
     const Handle lock(path_);
     CHILD_REQUIRE(shmutex_lock(lock) == 0);
@@ -275,7 +275,7 @@ TEST_F(Worlds, OursIsRefusedInAnotherPidNamespace) {
   EXPECT_EQ(shmutex_trylock(lock), EBUSY);
 }
 
-TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
+TEST_F(TidScopes, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
   alignas(SHMUTEX_ALIGN) unsigned char memory[SHMUTEX_SIZE];
   ASSERT_EQ(shmutex_init(memory, sizeof memory, 0), 0);
   Child child([&] {
@@ -317,7 +317,7 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceDisablesInheritedHandlesOnly) {
   EXPECT_EQ(child.wait(), 0);
 }
 
-TEST_F(Worlds, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
+TEST_F(TidScopes, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
   Child child([&] {
     const Handle lock(path_);
     CHILD_REQUIRE(shmutex_lock(lock) == 0);
@@ -334,18 +334,18 @@ TEST_F(Worlds, ForkIntoAnotherPidNamespaceWhileHoldingLeavesTheParentTheOwner) {
   EXPECT_EQ(child.wait(), 0);
 }
 
-TEST_F(Worlds, ConcurrentTakeoverOfAnUnusedStaleFileEndsOnOneLock) {
+TEST_F(TidScopes, ConcurrentTakeoverOfAnUnusedStaleFileEndsOnOneLock) {
   expect_one_lock_after_concurrent_takeover(LockPage().of_another_boot(), 0);
 }
 
-TEST_F(Worlds, ConcurrentTakeoverAfterADeathInsideTellsExactlyOne) {
+TEST_F(TidScopes, ConcurrentTakeoverAfterADeathInsideTellsExactlyOne) {
   LockPage page;
   page.line.word = 12345;
   expect_one_lock_after_concurrent_takeover(page.of_another_boot(), 1);
   expect_one_lock_after_concurrent_takeover(LockPage(page).of_another_pid_namespace(), 1);
 }
 
-TEST_F(Worlds, ConcurrentTakeoverWhileSomebodyLivesIsRefusedToAll) {
+TEST_F(TidScopes, ConcurrentTakeoverWhileSomebodyLivesIsRefusedToAll) {
   OtherBoot other = other_boot();
   ASSERT_EQ(other.go_and_see(), 0);
   std::deque<Child> users;
@@ -370,8 +370,8 @@ TEST_F(Worlds, ConcurrentTakeoverWhileSomebodyLivesIsRefusedToAll) {
   EXPECT_EQ(progress_->overlaps, 0);
 }
 
-// Two worlds want the file at once: one gets it, the other is refused, and never do both use it.
-TEST_F(Worlds, WorldsThatRaceForAFileNeverShareIt) {
+// Two scopes want the file at once: one gets it, the other is refused, and never do both use it.
+TEST_F(TidScopes, ScopesThatRaceForAFileNeverShareIt) {
   for (int round = 0; round < 5; ++round) {
     new (&*progress_) Progress;
     unlink(path_.c_str());
