@@ -64,9 +64,13 @@ int report(const shmutex::Inspection& found, shmutex_info_t* info) {
   return 0;
 }
 
+// Of version 1.0: what was compiled against it goes on when later versions add fields at the end.
+constexpr uint32_t first_info_size = 88;
+static_assert(sizeof(shmutex_info_t) >= first_info_size);
+
 int check_info(const shmutex_info_t* info) {
   if (info == nullptr) return fail(EINVAL, Reason::null_argument);
-  if (info->size < sizeof(shmutex_info_t)) {
+  if (info->size < first_info_size) {
     return fail(EINVAL, Reason::bad_info_size, nullptr, info->size, sizeof(shmutex_info_t));
   }
   return 0;

@@ -1,5 +1,5 @@
-# What `cmake --install` puts where, by component: runtime (the shared library), development (headers, static library, what
-# CMake and pkg-config read), documentation (manual pages); python and lua are in bindings/.
+# What `cmake --install` puts where, by component: runtime (the shared library), development (headers, static library,
+# what CMake and pkg-config read), documentation (manual pages); python and lua are in bindings/.
 include(CMakePackageConfigHelpers)
 
 set(libraries shmutex)
@@ -19,8 +19,8 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-vers
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/shmutex-config-version.cmake
         DESTINATION ${package_dir} COMPONENT development)
 
-# The prefix is where the .pc file lies: right for every `cmake --install --prefix`, and for a tree that was moved. Only an
-# absolute library directory says nothing of the prefix.
+# The prefix is where the .pc file lies: right for every `cmake --install --prefix`, and for a tree that was moved. Only
+# an absolute library directory says nothing of the prefix.
 if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
   set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
 else()

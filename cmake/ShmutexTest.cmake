@@ -1,9 +1,10 @@
-# Most tests wait most of the time: `./dev test` runs twice as many as there are processors. Those that keep one busy (BUSY)
-# count double.
+# Most tests wait most of the time: `./dev test` runs twice as many as there are processors. Those that keep one busy
+# (BUSY) count double.
 set(SHMUTEX_BUSY_TEST 2)
 
 # shmutex_add_gtest(NAME SOURCES file… [LIBRARIES target…] [TIMEOUT seconds] [LABELS label…] [BUSY])
-# One program, one CTest test, linked against the shared library through the public header unless LIBRARIES says otherwise.
+# One program, one CTest test, linked against the shared library through the public header unless LIBRARIES says
+# otherwise.
 function(shmutex_add_gtest name)
   cmake_parse_arguments(arg "BUSY" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(NOT arg_LIBRARIES)

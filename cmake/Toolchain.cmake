@@ -1,5 +1,5 @@
-# A build tool and compilers, looked for before project(): CMake's own words for a missing one do not say what to install.
-# What is named with -D, by a toolchain file or by a project around this one is left to CMake.
+# A build tool and compilers, looked for before project(): CMake's own words for a missing one do not say what to
+# install. What is named with -D, by a toolchain file or by a project around this one is left to CMake.
 if(CMAKE_GENERATOR STREQUAL "Unix Makefiles" AND NOT CMAKE_MAKE_PROGRAM)
   find_program(make NAMES gmake make smake NO_CACHE)
   if(NOT make)

@@ -1,4 +1,5 @@
-# Removes what the last `cmake --install` of each component put there, and the directories of ours that this leaves empty.
+# Removes what the last `cmake --install` of each component put there, and the directories of ours that this leaves
+# empty.
 #   cmake -D BUILD=directory -P Uninstall.cmake     DESTDIR is obeyed, as when installing
 file(GLOB manifests ${BUILD}/install_manifest*.txt)
 if(NOT manifests)

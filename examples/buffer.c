@@ -14,8 +14,8 @@ struct table {
   long count;
 };
 
-/* Every process attaches for itself, at whatever address the memory has there. SHMUTEX_INIT_ONCE: the first one makes the
- * lock of the zeroed memory, and there is no telling, nor need to tell, which one that is. */
+/* Every process attaches for itself, at whatever address the memory has there. SHMUTEX_INIT_ONCE: the first one makes
+ * the lock of the zeroed memory, and there is no telling, nor need to tell, which one that is. */
 static int work(struct table *table) {
   shmutex_t *m;
   int error = shmutex_attach(&m, table->lock, sizeof table->lock, SHMUTEX_INIT_ONCE);

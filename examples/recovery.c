@@ -1,8 +1,8 @@
 /* An owner is killed in mid-update; the next one is told, and repairs.
  *
- * The data are two accounts whose sum never changes. Before a transfer touches them, it notes what it is about to do; so
- * the next after a dead owner can undo a transfer that was half done. The note is the whole trick: a lock can tell that
- * an owner died inside, and only the data can tell how far it got.
+ * The data are two accounts whose sum never changes. Before a transfer touches them, it notes what it is about to do;
+ * so the next after a dead owner can undo a transfer that was half done. The note is the whole trick: a lock can tell
+ * that an owner died inside, and only the data can tell how far it got.
  */
 #define _DEFAULT_SOURCE
 #include <errno.h>
@@ -25,8 +25,8 @@ static int fail(const char *what) {
   return 1;
 }
 
-/* volatile keeps the compiler from reordering these stores. Against a SIGKILL, program order is all that counts: the lock
- * orders memory between the owners. */
+/* volatile keeps the compiler from reordering these stores. Against a SIGKILL, program order is all that counts: the
+ * lock orders memory between the owners. */
 static void transfer(volatile struct bank *bank, long amount, int die) {
   bank->old_left = bank->left;
   bank->old_right = bank->right;

@@ -16,7 +16,8 @@ static void on_signal(int number) {
   interrupted = 1;
 }
 
-/* Waits in slices: a handler that runs between the look at `interrupted` and the wait delays the end by one slice only. */
+/* Waits in slices: a handler that runs between the look at `interrupted` and the wait delays the end by one slice
+ * only. */
 static int lock_unless_interrupted(shmutex_t *m) {
   for (;;) {
     if (interrupted) return EINTR;

@@ -1,5 +1,5 @@
-/* The yardstick: what somebody would write by hand who needs lock and unlock, and nothing else. Beside it, the floor: the same
- * without looking at the argument, which crashes on a wrong one. */
+/* The yardstick: what somebody would write by hand who needs lock and unlock, and nothing else. Beside it, the floor:
+ * the same without looking at the argument, which crashes on a wrong one. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <shmutex/shmutex.h>

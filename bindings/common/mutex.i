@@ -1,5 +1,5 @@
-/* The mutex as the modules of all languages expose it, in the same words. A language's own interface file says before it includes this
- * one how these things look there:
+/* The mutex as the modules of all languages expose it, in the same words. A language's own interface file says before
+ * it includes this one how these things look there:
  *
  *   struct SharedMutex                     what its objects wrap. One member is `shmutex_t *handle`, NULL once closed.
  *   %typemap(in) const char *path          a path

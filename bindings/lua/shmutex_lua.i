@@ -1,6 +1,6 @@
-/* The Lua module's part that SWIG writes: the shared interface, with Lua's idiom for results. What is hot (lock, unlock,
- * guard, with), and what has no C prototype to speak of (open and its options, metamethods), is written by hand in src/;
- * src/module.c puts both together under the name `shmutex`. */
+/* The Lua module's part that SWIG writes: the shared interface, with Lua's idiom for results. What is hot (lock,
+ * unlock, guard, with), and what has no C prototype to speak of (open and its options, metamethods), is written by hand
+ * in src/; src/module.c puts both together under the name `shmutex`. */
 %module shmutex_swig
 
 %begin %{

@@ -1,5 +1,5 @@
-/* The Python module. SWIG makes the module and the methods that bindings/common/mutex.i gives to all languages; src/ has
- * what is Python's own, among it the class and the methods whose speed counts. */
+/* The Python module. SWIG makes the module and the methods that bindings/common/mutex.i gives to all languages; src/
+ * has what is Python's own, among it the class and the methods whose speed counts. */
 %module(package="shmutex") _shmutex
 
 %begin %{

@@ -108,7 +108,7 @@ class Waiter {
     return EBUSY;
   }
 
-  // A death that the kernel did not report is found by who never waits, too.
+  // A death that the kernel did not report is found by a thread that never waits, too.
   int try_once() {
     const int result = try_word();
     if (result != EBUSY || !short_call_may_probe(shared().probed, deadline_.ns())) return result;

@@ -16,7 +16,7 @@ int make_file_header(int fd, Identity identity, Header& out);
 // was faster. Other errors are recorded.
 int create_file(const char* path, const Kind& kind, uint32_t attributes, unsigned mode, file::Descriptor& out);
 
-// Explains that the file system does not do. ENOTSUP.
+// Records that the file system does not do. ENOTSUP.
 int fail_by_file_system(const char* path, int64_t type);
 
 }  // namespace shmutex

@@ -19,7 +19,7 @@ size_t file_size_of(const Kind& kind);
 Object* map_file(int fd, const Kind& kind);
 void unmap(Object& object);
 
-// Who uses a file holds a shared lock on its users' byte. The mapping keeps it on most file systems, after `fd`,
+// A user of a file holds a shared lock on its users' byte. The mapping keeps it on most file systems, after `fd`,
 // through which the file was mapped, is closed; where it does not, `fd` is kept, and known again by a mark.
 void keep_users_lock(Object& object, file::Descriptor& fd, const char* path, int64_t file_system);
 

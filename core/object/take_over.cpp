@@ -1,5 +1,6 @@
 // A stale file is reset only with the exclusive lock on its users' byte: nobody anywhere uses it. validity = resetting
-// first, valid last: who finds `resetting` and gets the exclusive lock does it again; each step may be done twice.
+// first, valid last: the next opener that finds `resetting` and gets the exclusive lock does it again; each step may be
+// done twice.
 #include "object/take_over.h"
 
 #include <errno.h>
@@ -39,7 +40,8 @@ int reset(int fd, const Kind& kind, const Header& old, uint64_t size) {
   const bool same_version = old.version == format_version;
   const uint32_t resetting = validity::resetting;
   int error = file::write_at(fd, &resetting, sizeof resetting, offsetof(Header, validity));
-  // The lines before the size: who does it again, after a kill in between, finds them at the end of the file.
+  // The lines before the size: a process that does it again, after a kill in between, finds them at the end of the
+  // file.
   if (error == 0) error = renew_lines(fd, kind, size, same_version);
   if (error == 0) error = file::set_size(fd, file_size_of(kind));
   if (error == 0) error = file::reserve(fd, file_size_of(kind));

@@ -6,7 +6,7 @@
 
 namespace shmutex {
 
-// Who uses the file holds a shared lock on this byte of it.
+// A user of the file holds a shared lock on this byte of it.
 inline constexpr off_t users_byte = 0;
 
 // How long to wait for a live process that is creating, resetting or removing.

@@ -1,6 +1,6 @@
-/* The demo's data: a file with two numbers that must always be equal. Every update changes them one after the other, so a
- * process that is killed between the two leaves a half-done update behind. Slow on purpose: a lost update is a matter of
- * milliseconds, not of luck. */
+/* The demo's data: a file with two numbers that must always be equal. Every update changes them one after the other, so
+ * a process that is killed between the two leaves a half-done update behind. Slow on purpose: a lost update is a matter
+ * of milliseconds, not of luck. */
 #ifndef SHMUTEX_DEMO_LEDGER_H
 #define SHMUTEX_DEMO_LEDGER_H
 

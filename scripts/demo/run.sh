@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The main job, for real: run.sh BUILD_DIR [INCREMENTS]
-# Processes in every language that was built increment one counter: without a lock, under one lock file, and under it while
-# a holder is killed in mid-update. Exit status 1 if a count under the lock is wrong, or if one of the languages listed in
-# SHMUTEX_DEMO_NEEDS is missing.
+# Processes in every language that was built increment one counter: without a lock, under one lock file, and under it
+# while a holder is killed in mid-update. Exit status 1 if a count under the lock is wrong, or if one of the languages
+# listed in SHMUTEX_DEMO_NEEDS is missing.
 set -euo pipefail
 
 build=$(realpath "$1")

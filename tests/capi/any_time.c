@@ -1,6 +1,6 @@
-/* The library at every time of a program's and of a thread's life: before main, in destructors of thread-specific data made
- * before the library's own and after it, in all their rounds, in atexit handlers and in destructors of the program. Calls
- * fail and are asked why, too, while the program fills the memory that is freed meanwhile. */
+/* The library at every time of a program's and of a thread's life: before main, in destructors of thread-specific data
+ * made before the library's own and after it, in all their rounds, in atexit handlers and in destructors of the
+ * program. Calls fail and are asked why, too, while the program fills the memory that is freed meanwhile. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <shmutex/shmutex.h>

@@ -1,6 +1,6 @@
 #!/bin/sh
-# header_stripped.sh COMPILER DIRECTORY: without comments and preprocessor lines, which is how FFI parsers read them, the
-# parts of shmutex.h are plain C that declares every function. cffi is asked too where it is installed.
+# header_stripped.sh COMPILER DIRECTORY: without comments and preprocessor lines, which is how FFI parsers read them,
+# the parts of shmutex.h are plain C that declares every function. cffi is asked too where it is installed.
 set -eu
 compiler=$1
 include=$2

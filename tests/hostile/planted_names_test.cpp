@@ -29,7 +29,7 @@ const std::string precious_text(4096, 'x');
 
 bool become(uid_t user) { return setgid(user) == 0 && setuid(user) == 0; }
 
-// As core/object/file_format.cpp makes it: one name for all creations of `base` by one user. With a wrong name, all
+// As core/object/create.cpp makes it: one name for all creations of `base` by one user. With a wrong name, all
 // would succeed.
 std::string temporary_name(const std::string& directory, const std::string& base, uid_t user) {
   uint64_t hash = 0xcbf2'9ce4'8422'2325 ^ user;

@@ -1,5 +1,6 @@
 #!/bin/bash
-# `./dev bench` leaves the tree as it is; --publish writes docs/bench/. The measuring programs are replaced: each writes one file.
+# `./dev bench` leaves the tree as it is; --publish writes docs/bench/. The measuring programs are replaced: each writes
+# one file.
 . "$HERE/common.sh"
 mkdir -p tree/bench/python tree/bench/lua tree/docs/bench bin
 cp "$SOURCE/dev" tree/

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Where a tool is too old or missing, configuring ends with a sentence that says what is needed, and not with CMake's own words.
+# Where a tool is too old or missing, configuring ends with a sentence that says what is needed, and not with CMake's
+# own words.
 . "$HERE/common.sh"
 . "$HERE/old_cmake.sh"
 

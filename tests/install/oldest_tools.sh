@@ -1,5 +1,6 @@
 #!/bin/sh
-# The oldest CMake and the oldest compilers that README.md names build the library without a warning, and what they install works.
+# The oldest CMake and the oldest compilers that README.md names build the library without a warning, and what they
+# install works.
 . "$HERE/common.sh"
 . "$HERE/old_cmake.sh"
 grep -q 'CMake 3\.21 or newer' "$SOURCE/README.md" || fail "README.md names another CMake"

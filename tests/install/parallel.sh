@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs from one build tree at once, each into a prefix of its own: all of them are whole, and none knows of another's.
+# Installs from one build tree at once, each into a prefix of its own: all of them are whole, and none knows of
+# another's.
 . "$HERE/common.sh"
 for run in $(seq 20); do
   for prefix in a b c; do

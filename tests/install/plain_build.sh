@@ -1,5 +1,6 @@
 #!/bin/sh
-# `cmake -B build && cmake --build build`, with nothing but a compiler: the library, and nothing else. Presets ask for more.
+# `cmake -B build && cmake --build build`, with nothing but a compiler: the library, and nothing else. Presets ask for
+# more.
 . "$HERE/common.sh"
 # find_package() finds nothing here, GoogleTest least of all.
 "$CMAKE" -S "$SOURCE" -B build -DCMAKE_C_COMPILER="$CC" -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_DISABLE_FIND_PACKAGE_GTest=ON \

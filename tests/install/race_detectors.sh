@@ -1,6 +1,6 @@
 #!/bin/sh
-# Programs that use the installed library, under ThreadSanitizer, Helgrind and DRD: what its locks order is no race, and what
-# they do not order still is one. The library is the installed one, built without any of them.
+# Programs that use the installed library, under ThreadSanitizer, Helgrind and DRD: what its locks order is no race, and
+# what they do not order still is one. The library is the installed one, built without any of them.
 . "$HERE/common.sh"
 program=$HERE/consumer/race/main.c
 export LD_LIBRARY_PATH="$lib"

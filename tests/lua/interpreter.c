@@ -1,5 +1,5 @@
-/* What tests do to the interpreter itself: hooks set by signal handlers, as Ctrl-C does, and memory that runs out. A Lua
- * module. */
+/* What tests do to the interpreter itself: hooks set by signal handlers, as Ctrl-C does, and memory that runs out. A
+ * Lua module. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* on_signal(number, f): when the signal comes, f() is called from a hook, as the interpreter's handler of SIGINT raises its
- * error. Unlike that one, it goes on doing so. To be called in the main coroutine. */
+/* on_signal(number, f): when the signal comes, f() is called from a hook, as the interpreter's handler of SIGINT raises
+ * its error. Unlike that one, it goes on doing so. To be called in the main coroutine. */
 static lua_State *main_state;
 static char function_key;
 
@@ -45,8 +45,8 @@ static int interpreter_block(lua_State *L) {
   return 0;
 }
 
-/* starve(code, argument …): runs the code in a Lua state of its own. There fail_at(n) makes the n-th request for memory from
- * then on fail, counted from 0, and enough() makes no more fail, and tells whether one did. */
+/* starve(code, argument …): runs the code in a Lua state of its own. There fail_at(n) makes the n-th request for memory
+ * from then on fail, counted from 0, and enough() makes no more fail, and tells whether one did. */
 struct memory {
   lua_Alloc real;
   void *real_data;

@@ -1,5 +1,5 @@
-/* What tests need of the operating system, for every Lua alike: real processes and threads, memory that they share, signals,
- * and a watchdog. A Lua module. */
+/* What tests need of the operating system, for every Lua alike: real processes and threads, memory that they share,
+ * signals, and a watchdog. A Lua module. */
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -23,7 +23,8 @@
 
 static int fail(lua_State *L, const char *what) { return luaL_error(L, "%s: %s", what, strerror(errno)); }
 
-/* fork(f): the child runs f() and exits with the number that it returns, or 0; 99 if it raises. It dies with its parent. */
+/* fork(f): the child runs f() and exits with the number that it returns, or 0; 99 if it raises. It dies with its
+ * parent. */
 static int process_fork(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   fflush(NULL);
@@ -128,7 +129,8 @@ static int process_descriptors(lua_State *L) {
   return 1;
 }
 
-/* threads_in_fair_waits(): how many threads of this process sleep in FUTEX_LOCK_PI, which is how one waits for a fair lock */
+/* threads_in_fair_waits(): how many threads of this process sleep in FUTEX_LOCK_PI, which is how one waits for a fair
+ * lock */
 static bool is_in_fair_wait(const char *tid) {
   char path[300];
   long number = 0;
@@ -240,8 +242,8 @@ static int process_watchdog(lua_State *L) {
   return 0;
 }
 
-/* thread(code, argument): runs the code in a Lua state of its own in a new thread, with the same search paths; the argument
- * is its `...`. thread:join() returns what it returned, as a string; or nil and its error. */
+/* thread(code, argument): runs the code in a Lua state of its own in a new thread, with the same search paths; the
+ * argument is its `...`. thread:join() returns what it returned, as a string; or nil and its error. */
 struct thread {
   pthread_t id;
   lua_State *state;

@@ -1,5 +1,5 @@
-/* A C program that shares a lock, and a pair of numbers under it, with other languages. The file of numbers says the same
- * one twice; whoever dies between the two writes leaves it half changed.
+/* A C program that shares a lock, and a pair of numbers under it, with other languages. The file of numbers says the
+ * same one twice; whoever dies between the two writes leaves it half changed.
  *
  *   lua_test_worker LOCK NUMBERS increment COUNT
  *   lua_test_worker LOCK NUMBERS die            half-way through a change, by SIGKILL

@@ -1,8 +1,9 @@
-/* The protocol of a plain lock, as core/mutex (mutex.h, ownership, plain) and core/sync have it, under death at every step.
+/* The protocol of a plain lock, as core/mutex (mutex.h, ownership, plain) and core/sync have it, under death at every
+ * step.
  *
- * THREADS threads take and release one lock ROUNDS times each. A STEP is one atomic access to memory, one change that only the
- * kernel's look at a dying thread can see (the robust list, list_op_pending), or one system call; before every step the
- * thread may be killed, KILLS times in all. The kernel then does what its exit path does in the stable tree.
+ * THREADS threads take and release one lock ROUNDS times each. A STEP is one atomic access to memory, one change that
+ * only the kernel's look at a dying thread can see (the robust list, list_op_pending), or one system call; before every
+ * step the thread may be killed, KILLS times in all. The kernel then does what its exit path does in the stable tree.
  *
  * Verified (see run_model.py):
  *   mutual exclusion          assertion in ENTER
@@ -486,7 +487,8 @@ finished:
   }
 }
 
-/* What may happen need not: a sleeper that could still be killed, or time out, counts as asleep for good all the same. */
+/* What may happen need not: a sleeper that could still be killed, or time out, counts as asleep for good all the
+ * same. */
 #ifdef FATE
 active proctype Fate() {
   do

@@ -7,8 +7,8 @@
 
 static const int64_t forever = INT64_MAX;
 
-/* A signal handler that ran just before a wait is not noticed by it, and a hook set by another thread never is. This bounds
- * how late they are. */
+/* A signal handler that ran just before a wait is not noticed by it, and a hook set by another thread never is. This
+ * bounds how late they are. */
 static const int64_t slice_ns = 1000000000;
 
 /* Seconds at index as nanoseconds; -1, no limit, if there are none. */
@@ -41,7 +41,8 @@ static int wait_once(const SharedMutex *m, int64_t deadline) {
   return shmutex_acquire(m->handle, left, SHMUTEX_INTERRUPTIBLE);
 }
 
-/* The lock at index was acquired with EOWNERDEAD. Returns 0, held; or why not, not held. Raises what the function raises. */
+/* The lock at index was acquired with EOWNERDEAD. Returns 0, held; or why not, not held. Raises what the function
+ * raises. */
 static int recover(lua_State *L, SharedMutex *m, int index) {
   if (!m->recovers) return shmutex_settle_death(m->handle, SHMUTEX_VERDICT_LEAVE);
   mutex_push_recover(L, index);
@@ -57,7 +58,8 @@ static int recover(lua_State *L, SharedMutex *m, int index) {
   return shmutex_settle_death(m->handle, refused ? SHMUTEX_VERDICT_POISON : SHMUTEX_VERDICT_REPAIRED);
 }
 
-/* What is left to do after a first attempt that did not get the lock just so. `hook` is what the interpreter's was before. */
+/* What is left to do after a first attempt that did not get the lock just so. `hook` is what the interpreter's was
+ * before. */
 static COLD int acquire_slowly(lua_State *L, SharedMutex *m, int index, int64_t deadline, int code, lua_Hook hook) {
   const struct before_wait before = before_wait(L);
   if (code == EBUSY) code = EINTR; /* it was only tried */
@@ -68,7 +70,8 @@ static COLD int acquire_slowly(lua_State *L, SharedMutex *m, int index, int64_t 
       hook = lua_gethook(L);
       code = wait_once(m, deadline);
     } else if (code == 0 && lua_gethook(L) != hook) {
-      /* Interrupted just as the lock came free. The interpreter would raise before the caller can note that it has it. */
+      /* Interrupted just as the lock came free. The interpreter would raise before the caller can note that it has
+       * it. */
       (void)shmutex_unlock(m->handle);
       code = EINTR;
     } else {
@@ -158,9 +161,9 @@ int mutex_guard(lua_State *L) {
 }
 #endif
 
-/* with(mutex, function, …). Unlocking is not left to anything that the interpreter calls, where a hook (Ctrl-C) could come
- * first. But coroutine.close(), of a coroutine that yielded in the function, calls only what is to be closed; so in a
- * coroutine there is a guard, too. */
+/* with(mutex, function, …). Unlocking is not left to anything that the interpreter calls, where a hook (Ctrl-C) could
+ * come first. But coroutine.close(), of a coroutine that yielded in the function, calls only what is to be closed; so
+ * in a coroutine there is a guard, too. */
 #if SHMUTEX_LUA_HAS_CLOSE
 /* Puts nil, or a guard that is not armed yet, below the function. */
 static SharedMutex **insert_guard(lua_State *L) {

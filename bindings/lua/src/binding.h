@@ -55,8 +55,8 @@ int mutex_tostring(lua_State *L);
 
 extern const char mutex_mark;
 
-/* The mark is what a comparison of metatables costs too much for. No other userdata has this address in it, since no other
- * code knows it, and memory is not given back with a mark on it. */
+/* The mark is what a comparison of metatables costs too much for. No other userdata has this address in it, since no
+ * other code knows it, and memory is not given back with a mark on it. */
 static inline SharedMutex *mutex_self(lua_State *L) {
   SharedMutex *const m = (SharedMutex *)lua_touserdata(L, 1);
   const bool ours = m != NULL && lua_rawlen(L, 1) > sizeof *m && m->mark == &mutex_mark && m->handle != NULL;
@@ -73,8 +73,8 @@ int guard_close(lua_State *L); /* upvalue 1: the metatable of guards */
 
 /* wait.c */
 int64_t now_ns(void);
-/* To be called whenever this may be the main coroutine: Lua 5.1 does not tell later which one it is. Returns whether it is
- * known now. */
+/* To be called whenever this may be the main coroutine: Lua 5.1 does not tell later which one it is. Returns whether it
+ * is known now. */
 bool remember_main(lua_State *L);
 /* What has to be known from before a wait for run_pending_hook() to tell what happened in it. */
 struct before_wait {
@@ -86,7 +86,8 @@ void run_pending_hook(lua_State *L, const struct before_wait *before);
 
 typedef uint64_t token_t; /* what becomes a token, in SWIG's part */
 
-/* result.c: results and failures as Lua's io library has them. Functions that return int return how many values they pushed. */
+/* result.c: results and failures as Lua's io library has them. Functions that return int return how many values they
+ * pushed. */
 struct message {
   char text[SHMUTEX_SENTENCE_SIZE];
 };

@@ -92,7 +92,8 @@ static int module_open(lua_State *L) {
   return 1;
 }
 
-/* SWIG's part, for whose tables all Lua states of the process race; it also sets two global variables, which we do not. */
+/* SWIG's part, for whose tables all Lua states of the process race; it also sets two global variables, which we do
+ * not. */
 static void open_swig(lua_State *L) {
   static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
   static const char *const globals[] = {"swig_type", "swig_equals"};

@@ -92,8 +92,8 @@ static COLD int refuse_close_of_held(lua_State *L, const SharedMutex *m) {
 int mutex_close(lua_State *L) {
   SharedMutex *const m = (SharedMutex *)luaL_checkudata(L, 1, MUTEX_TYPE);
   if (m->handle != NULL) {
-    /* Whatever other handles there are, through which it could be unlocked: who is to unlock it, with() or guard(), may have
-     * this one. */
+    /* Whatever other handles there are, through which it could be unlocked: who is to unlock it, with() or guard(), may
+     * have this one. */
     if (shmutex_is_owned(m->handle) != 0) return refuse_close_of_held(L, m);
     const int code = shmutex_close(m->handle);
     if (code != 0) return push_failure(L, code);
@@ -103,8 +103,8 @@ int mutex_close(lua_State *L) {
   return 1;
 }
 
-/* __gc and __close. A lock that is still held keeps its mapping: nothing becomes undefined, and the end of the thread or
- * process counts as the owner's death. */
+/* __gc and __close. A lock that is still held keeps its mapping: nothing becomes undefined, and the end of the thread
+ * or process counts as the owner's death. */
 int mutex_collect(lua_State *L) {
   SharedMutex *const m = (SharedMutex *)luaL_checkudata(L, 1, MUTEX_TYPE);
   m->mark = NULL;

@@ -1,5 +1,6 @@
-/* How Ctrl-C gets through. The interpreter's handler of SIGINT sets a debug hook, which the virtual machine runs before its
- * next instruction. While a function waits for a lock there is no next instruction, so the wait runs the hook itself. */
+/* How Ctrl-C gets through. The interpreter's handler of SIGINT sets a debug hook, which the virtual machine runs before
+ * its next instruction. While a function waits for a lock there is no next instruction, so the wait runs the hook
+ * itself. */
 #include <signal.h>
 #include <time.h>
 
@@ -80,8 +81,8 @@ void run_pending_hook(lua_State *L, const struct before_wait *before) {
   const lua_Hook mains = main != NULL ? lua_gethook(main) : own;
   if (mains == NULL || mains == own) {
     if (own != NULL) call_something(L);
-    /* No hook of another coroutine can be seen from here. But before the interpreter's handler sets it, it makes the next
-     * SIGINT kill the process. */
+    /* No hook of another coroutine can be seen from here. But before the interpreter's handler sets it, it makes the
+     * next SIGINT kill the process. */
     if (before->sigint_handled && is_sigint_default()) luaL_error(L, "interrupted!");
     return;
   }

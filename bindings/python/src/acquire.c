@@ -31,8 +31,8 @@ int acquire_init(void) {
   return blocking_keyword == NULL || timeout_keyword == NULL ? -1 : 0;
 }
 
-/* Whether Python's signal handlers run in this thread. Not `threading` is asked, to whom gevent gives a greenlet's ident
- * for the main thread's. */
+/* Whether Python's signal handlers run in this thread. Not `threading` is asked, to whom gevent gives a greenlet's
+ * ident for the main thread's. */
 static bool runs_signal_handlers(void) {
   return &_PyOS_IsMainThread != NULL ? _PyOS_IsMainThread() != 0
                                      : PyThread_get_thread_native_id() == (unsigned long)getpid();

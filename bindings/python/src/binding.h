@@ -116,8 +116,8 @@ int add_functions(PyObject *module);
 /* support.c: the binding's Python half, shmutex/_support.py */
 /* Takes the module and a dictionary of its names; returns those that it was given first. A new reference. */
 PyObject *connect_support(PyObject *module, PyObject *names);
-/* For a package that was dropped and is imported again: puts the module that it had back, so that the exceptions are the
- * same ones, whichever import a program has. 0 or -1. */
+/* For a package that was dropped and is imported again: puts the module that it had back, so that the exceptions are
+ * the same ones, whichever import a program has. 0 or -1. */
 int restore_support(void);
 PyObject *call_support(const char *name, const char *format, ...);
 /* Raises the exception of a code, with the library's own sentence. by_path: the call was about a file, not a held lock.

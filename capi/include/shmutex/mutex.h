@@ -220,9 +220,9 @@ int shmutex_destroy(void *mem, size_t len);
 int shmutex_is_owned(const shmutex_t *m);
 
 /* The fencing token of the latest acquisition; 0 for NULL. Every acquisition, recursive ones aside, adds one; the
- * numbers of one path never go back, not even after a reboot, a power loss or shmutex_unlink() (as long as the clock was
- * not set back then). A resource that remembers the highest token it has seen can reject the late write of an owner that
- * was presumed dead. */
+ * numbers of one path never go back, not even after a reboot, a power loss or shmutex_unlink() (as long as the clock
+ * was not set back then). A resource that remembers the highest token it has seen can reject the late write of an owner
+ * that was presumed dead. */
 uint64_t shmutex_token(const shmutex_t *m);
 
 /* What an object is. Others have numbers of their own, and are refused where a mutex is asked for. */
