@@ -26,10 +26,13 @@ uint32_t word_in(uint64_t counted) { return static_cast<uint32_t>(counted >> 32)
 
 }  // namespace
 
+// Asked before and after the look. An owner that was still alive at the look could release the word and end, and a new one
+// with its TID take it, without any mark.
 bool find_dead_owner(const uint32_t& word, DeadOwner& out) {
+  const uint32_t owner = word::tid(load_relaxed(word));
+  if (owner == 0 || !thread_is_dead(owner)) return false;
   out.seen = load_acquire(*reinterpret_cast<const CountedWord*>(&word - 1));
-  const uint32_t found = word_in(out.seen);
-  return !word::is_free(found) && thread_is_dead(word::tid(found));
+  return word::tid(word_in(out.seen)) == owner && thread_is_dead(owner);
 }
 
 bool take_from_dead_owner(uint32_t& word, const DeadOwner& owner, uint32_t left) {
