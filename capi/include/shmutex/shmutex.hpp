@@ -130,8 +130,9 @@ class basic_mutex {
   }
   basic_mutex(memory where, recovery_function recovery) : basic_mutex(where, flags::none, std::move(recovery)) {}
 
-  // Never throws. If this is the process's last handle of a lock that one of its threads holds, or waits for, the
-  // mapping is kept: nothing is undefined, and the end of the owner is seen as its death.
+  // Never throws. If this is the process's last handle of a lock that one of its threads holds, or waits for, the lock
+  // stays open (a file stays mapped), and the end of the owner is seen as its death. A lock in memory: the memory must
+  // stay until then, too, or that thread's other locks may be lost with it (shmutex_init(3)).
   ~basic_mutex() { shmutex_close(handle_); }
 
   basic_mutex(const basic_mutex&) = delete;
