@@ -1,4 +1,4 @@
-/* The yardstick: what somebody would write by hand who needs lock and unlock, and nothing else. Beside it, the floor:
+/* The yardstick: what is written by hand where lock and unlock are needed, and nothing else. Beside it, the floor:
  * the same without looking at the argument, which crashes on a wrong one. */
 #include <lauxlib.h>
 #include <lua.h>

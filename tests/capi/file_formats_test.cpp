@@ -118,7 +118,7 @@ TEST_F(FileFormats, StaleFairFileThatSomebodyWasInside) {
   EXPECT_EQ(first_lock_after_takeover(page, SHMUTEX_FAIR), EOWNERDEAD);
 }
 
-TEST_F(FileFormats, StaleBatonAndHintAreForgotten) {
+TEST_F(FileFormats, StaleBatonAndYieldRequestAreForgotten) {
   LockPage page;
   page.line.baton = 0x80000000u | 12345;
   page.line.yield_until = UINT64_MAX;

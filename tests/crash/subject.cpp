@@ -43,7 +43,7 @@ View view_of(const SharedLine& line, bool complete) {
 std::string raw(const SharedLine& line) {
   std::ostringstream out;
   out << std::hex << "word 0x" << load_relaxed(line.word) << ", baton 0x" << load_relaxed(line.baton) << ", state 0x"
-      << load_relaxed(line.state) << ", hint " << load_relaxed(line.yield_until);
+      << load_relaxed(line.state) << ", yield until " << load_relaxed(line.yield_until);
   return out.str();
 }
 

@@ -13,7 +13,7 @@ constexpr size_t checksum = 88;
 constexpr size_t header_size = 128;
 constexpr size_t line = page_size - 64;
 constexpr size_t baton = line + 44;
-constexpr size_t hint = line + 32;
+constexpr size_t yield_until = line + 32;
 constexpr size_t word = line + 60;
 constexpr size_t state = line + 40;
 
@@ -147,12 +147,12 @@ size_t freed_batons(const Target& target, Random&) { return put_word(target, bat
 
 size_t both_freed(const Target& target, Random&) { return put_word(target, baton, 0) + put_word(target, word, 0); }
 
-size_t hints(const Target& target, Random& random) {
+size_t yield_requests(const Target& target, Random& random) {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   const auto ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
   const uint64_t values[] = {0, 1, ns, ns + 20'000'000, ns + 3'600'000'000'000, UINT64_MAX, UINT64_MAX / 2, random()};
-  return put(target, hint, values[random() % std::size(values)]);
+  return put(target, yield_until, values[random() % std::size(values)]);
 }
 
 size_t other_locks_page(const Target& target, Random& random) {
@@ -166,7 +166,8 @@ size_t zeros(const Target& target, Random&) {
 }
 
 size_t whole_line(const Target& target, Random& random) {
-  return lock_words(target, random) + baton_words(target, random) + hints(target, random) + states(target, random);
+  return lock_words(target, random) + baton_words(target, random) + yield_requests(target, random) +
+         states(target, random);
 }
 
 }  // namespace
@@ -182,7 +183,7 @@ const std::vector<Strategy> strategies = {
     {"baton words", baton_words},
     {"freed batons", freed_batons},
     {"both freed", both_freed},
-    {"hints", hints},
+    {"yield_requests", yield_requests},
     {"states", states},
     {"another lock's page", other_locks_page},
     {"zeros", zeros},

@@ -103,7 +103,7 @@ def images():
     yield "baton-held", in_file(word=NOBODY, baton=NOBODY - 16)
     yield "fair-held-by-nobody", in_file(head={"attributes": FAIR}, word=WAITERS | NOBODY)
     yield "fair-inconsistent", in_file(head={"attributes": FAIR}, state=INCONSISTENT)
-    yield "far-hint", in_file(yield_until=2**64 - 1)
+    yield "far-yield-until", in_file(yield_until=2**64 - 1)
     yield "poisoned", in_file(state=POISONED)
     yield "retired", in_file(state=RETIRED)
     yield "unknown-states", in_file(state=0xFFFFFFF8)

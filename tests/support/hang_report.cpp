@@ -70,7 +70,7 @@ T at(const std::vector<unsigned char>& memory, size_t offset) {
 std::string describe_line(const SharedLine& line) {
   char text[256];
   snprintf(text, sizeof text,
-           "word %08x, baton %08x, state %x, hint %lu, depth %u, last owner %lu of %lu, token %lu, last dead %u",
+           "word %08x, baton %08x, state %x, yield until %lu, depth %u, last owner %lu of %lu, token %lu, last dead %u",
            line.word, line.baton, line.state, line.yield_until, line.depth, line.last_owner & 0xffff'ffff,
            line.last_owner >> 32, line.token, line.last_dead_tid);
   return text;
