@@ -6,8 +6,8 @@
 //   try      pending = L; while L is free: CAS e -> self + (e & (W, D)); finish the acquisition
 //   queue    pending = B; B free: CAS -> self + W, link, pending = 0, go on as head; else sleep on B
 //   head     pending = L; L free: CAS e -> self + (e & D), leave; else set W, sleep on L
-//   leave    withdraw the yield request; finish the acquisition if acquired, else pending = 0; pending = B; unlink B; B = 0; wake one on B,
-//            always, whether or not a waiter seems to sleep there; pending = 0
+//   leave    withdraw the yield request; finish the acquisition if acquired, else pending = 0; pending = B; unlink B;
+//            B = 0; wake one on B, always, whether or not a waiter seems to sleep there; pending = 0
 //   release  CAS self -> 0; with W set: L = 0 and the wake in one system call
 //
 // What each step protects from is told, and checked, in tests/model and docs/design/protocol.md.

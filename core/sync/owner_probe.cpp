@@ -26,8 +26,8 @@ uint32_t word_in(uint64_t counted) { return static_cast<uint32_t>(counted >> 32)
 
 }  // namespace
 
-// Asked before and after the look. An owner that was still alive at the look could release the word and end, and a new one
-// with its TID take it, without any mark.
+// Asked before and after the look. An owner that was still alive at the look could release the word and end, and a new
+// one with its TID take it, without any mark.
 bool find_dead_owner(const uint32_t& word, DeadOwner& out) {
   const uint32_t owner = word::tid(load_relaxed(word));
   if (owner == 0 || !thread_is_dead(owner)) return false;

@@ -296,7 +296,7 @@ def log_debug(what: str, name: object) -> None:
 def log_lost_name(name: object) -> None:
     text = (
         "%s: its path no longer leads to this lock, whose file was removed by other means than unlink(); "
-        "who opens the path now gets another lock"
+        "a process that opens the path now gets another lock"
     )
     tell(made_record(logging.WARNING, text, name, place=sys._getframe().f_back))
 
