@@ -1,15 +1,20 @@
 // File systems: full ones, unsuitable ones, overlays, and life without /proc.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <deque>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "hostile/footprint.h"
 #include "support/calls.h"
@@ -503,6 +508,42 @@ TEST_F(FileSystems, ProcThatHidesTheBootIdIsReportedAndNothingIsCreated) {
   EXPECT_EQ(child.wait(), ENOSYS);
   EXPECT_EQ(support::inode_of(path), 0u);
   EXPECT_NE(support::content_of(said).find("ProcSubset=all"), std::string::npos) << support::content_of(said);
+}
+
+// A sandbox that lets a program read its own files, and none of /proc.
+int forbid_to_read_proc(const std::vector<std::string>& readable) {
+  const landlock_ruleset_attr attributes{.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE};
+  const long rules = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (rules < 0) return 77;
+  for (const std::string& directory : readable) {
+    const int fd = open(directory.c_str(), O_PATH | O_CLOEXEC);
+    if (fd < 0) continue;  // not every distribution has all of them
+    const landlock_path_beneath_attr rule{.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE, .parent_fd = fd};
+    CHILD_REQUIRE(syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0);
+  }
+  CHILD_REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  return syscall(SYS_landlock_restrict_self, rules, 0) == 0 ? 0 : 77;
+}
+
+TEST_F(FileSystems, ProcThatASandboxForbidsIsReportedAndNothingIsCreated) {
+  const std::string path = directory_ / "lock";
+  const std::string said = directory_ / "said";
+  const std::string program = OPEN_ONCE;
+  Child child([&] {
+    const int fd = open(said.c_str(), O_CREAT | O_WRONLY, 0600);
+    dup2(fd, STDERR_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    const std::string build = program.substr(0, program.rfind("/tests/"));
+    const int error = forbid_to_read_proc({"/usr", "/lib", "/lib64", "/etc", build, directory_.path()});
+    if (error != 0) return error;
+    execl(OPEN_ONCE, OPEN_ONCE, path.c_str(), nullptr);
+    return 1;
+  });
+  const int status = child.wait();
+  if (status == 77) GTEST_SKIP() << "no Landlock in this kernel";
+  EXPECT_EQ(status, ENOSYS);
+  EXPECT_EQ(support::inode_of(path), 0u);
+  EXPECT_NE(support::content_of(said).find("Landlock"), std::string::npos) << support::content_of(said);
 }
 
 TEST_F(FileSystems, MissingBootIdIsReported) {

@@ -13,11 +13,13 @@
 #include <string>
 
 #include "footprint.h"
+#include "support/lock_page.h"
 #include "support/support.h"
 
 namespace {
 
 using support::Child;
+using support::LockPage;
 
 // Runs body as the user nobody.
 int as_nobody(const std::function<int()>& body) {
@@ -139,6 +141,41 @@ TEST_F(OtherUser, MayShareALockThatIsOpenToAll) {
   EXPECT_EQ(EOWNERDEAD, shmutex_lock(m));
   EXPECT_EQ(0, shmutex_unlock(m));
   EXPECT_EQ(0, shmutex_close(m));
+}
+
+// With permission to read only: a file lock holds up a take-over, and nothing else.
+TEST_F(OtherUser, MayHoldUpATakeOverOfWhatTheyMayRead) {
+  support::TempDir dir;
+  chmod(dir.path().c_str(), 0755);
+  const std::string stale = dir / "stale";
+  const std::string usable = dir / "usable";
+  LockPage().of_another_boot().write(stale);
+  ASSERT_EQ(0, open_once(usable));
+  for (const std::string& path : {stale, usable}) chmod(path.c_str(), 0644);
+  support::Shared<support::Flag> locked;
+  Child reader([&] {
+    if (setgid(65534) != 0 || setuid(65534) != 0) return 77;
+    for (const std::string& path : {stale, usable}) {
+      struct flock users_byte {};
+      users_byte.l_type = F_RDLCK;
+      users_byte.l_whence = SEEK_SET;
+      users_byte.l_len = 1;
+      const int fd = open(path.c_str(), O_RDONLY);
+      if (fd < 0 || fcntl(fd, F_OFD_SETLK, &users_byte) != 0) return 1;
+    }
+    locked->raise();
+    for (;;) pause();
+    return 0;
+  });
+  locked->wait();
+  EXPECT_EQ(EXDEV, open_once(stale));
+  shmutex_t* m = nullptr;
+  ASSERT_EQ(0, shmutex_open(&m, usable.c_str(), 0, 0));
+  EXPECT_EQ(0, shmutex_lock(m));
+  EXPECT_EQ(0, shmutex_unlock(m));
+  EXPECT_EQ(0, shmutex_close(m));
+  reader.kill_and_wait();
+  EXPECT_EQ(0, open_once(stale));
 }
 
 // A sticky directory: every user may create, only the owner may remove. A user that cannot remove the lock leaves it
