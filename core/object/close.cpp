@@ -18,7 +18,7 @@ int close_object(Object& object, const Kind& kind) {
     return 0;
   }
   if (kind.is_held_here(object)) return fail(EBUSY, Reason::close_held, path_of(object), kind.owner(object));
-  if (anyone_inside(object)) return fail(EBUSY, Reason::close_inside, path_of(object));
+  if (anyone_waiting(object)) return fail(EBUSY, Reason::close_inside, path_of(object));
   drop_reference(object);
   if (is_in_memory(object)) {
     annotate::track(&memory_header_of(object), kind.memory_size);

@@ -38,23 +38,23 @@ uint32_t drop_reference(Object& object) {
   return is_in_memory(object) ? registry::drop_memory_reference(&object) : --control_of(object).references;
 }
 
-bool anyone_inside(const Object& object) {
-  return is_in_memory(object) ? registry::anyone_inside_memory(&object) : registry::anyone_inside(control_of(object));
+bool anyone_waiting(const Object& object) {
+  return is_in_memory(object) ? registry::anyone_waiting_memory(&object) : registry::anyone_waiting(control_of(object));
 }
 
 WaitScope::WaitScope(Object& object) : object_(object) {
   if (is_in_memory(object_)) {
-    registry::enter_memory(&object_);
+    registry::begin_wait_in_memory(&object_);
   } else {
-    registry::enter(control_of(object_));
+    registry::begin_wait(control_of(object_));
   }
 }
 
 WaitScope::~WaitScope() {
   if (is_in_memory(object_)) {
-    registry::leave_memory(&object_);
+    registry::end_wait_in_memory(&object_);
   } else {
-    registry::leave(control_of(object_));
+    registry::end_wait(control_of(object_));
   }
 }
 

@@ -86,10 +86,10 @@ int prepare(const Object& object);
 uint32_t references(const Object& object);
 uint32_t drop_reference(Object& object);
 
-// Whether a thread of this process is inside a waiting call on the object. Needs the ProcessLock.
-bool anyone_inside(const Object& object);
+// Whether a thread of this process is in a waiting call on the object. Needs the ProcessLock.
+bool anyone_waiting(const Object& object);
 
-// Counts the calling thread as inside while it lives.
+// Counts the calling thread as waiting while it lives.
 class WaitScope {
  public:
   explicit WaitScope(Object& object);

@@ -11,7 +11,7 @@
 namespace shmutex {
 
 struct Thread {
-  uint32_t fork_generation;  // that of the process: fast paths may be taken. Anything else: enter() first
+  uint32_t fork_generation;  // that of the process: fast paths may be taken. Anything else: prepare() first
   uint32_t tid;
   RobustHead* head;
   uint64_t thread_uid;  // tid << 32 | serial number: unique among the threads of this process, dead ones included

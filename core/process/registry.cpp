@@ -27,7 +27,7 @@ static_assert(file_buckets == 1u << 12);
 
 struct MemoryEntry {
   const void* object;  // null: empty. Entries without references stay as tombstones until the table is rebuilt
-  uint64_t inside;
+  uint64_t waiting;
   uint32_t references;
 };
 
@@ -83,28 +83,28 @@ bool grow() {
   return true;
 }
 
-// ---- the count of threads inside: the process's fork generation in the upper half, so that a forked child starts from
-// none.
+// ---- the count of threads that wait: the process's fork generation in the upper half, so that a forked child starts
+// from none.
 
-uint64_t counted(uint64_t inside, int by) {
+uint64_t counted(uint64_t waiting, int by) {
   const uint64_t fork_generation = uint64_t{current_fork_generation()} << 32;
-  const uint64_t count = (inside & ~uint64_t{UINT32_MAX}) == fork_generation ? inside & UINT32_MAX : 0;
+  const uint64_t count = (waiting & ~uint64_t{UINT32_MAX}) == fork_generation ? waiting & UINT32_MAX : 0;
   if (by < 0 && count == 0) return fork_generation;
   return fork_generation | (count + static_cast<uint64_t>(static_cast<int64_t>(by)));
 }
 
 void count(FileEntry& entry, int by) {
-  uint64_t found = load_relaxed(entry.inside);
-  while (!cas_relaxed(entry.inside, found, counted(found, by))) {
+  uint64_t found = load_relaxed(entry.waiting);
+  while (!cas_relaxed(entry.waiting, found, counted(found, by))) {
   }
 }
 
 void count_memory(const void* object, int by) {
   const ProcessLock guard;
-  if (MemoryEntry* const entry = find_memory(object); entry != nullptr) entry->inside = counted(entry->inside, by);
+  if (MemoryEntry* const entry = find_memory(object); entry != nullptr) entry->waiting = counted(entry->waiting, by);
 }
 
-bool anyone(uint64_t inside) { return inside >> 32 == current_fork_generation() && (inside & UINT32_MAX) != 0; }
+bool anyone(uint64_t waiting) { return waiting >> 32 == current_fork_generation() && (waiting & UINT32_MAX) != 0; }
 
 }  // namespace
 
@@ -157,16 +157,16 @@ uint32_t drop_memory_reference(const void* object) {
 
 bool any_open() { return file_count != 0 || memory_reference_count != 0; }
 
-bool anyone_inside(const FileEntry& entry) { return anyone(load_relaxed(entry.inside)); }
+bool anyone_waiting(const FileEntry& entry) { return anyone(load_relaxed(entry.waiting)); }
 
-bool anyone_inside_memory(const void* object) {
+bool anyone_waiting_memory(const void* object) {
   const MemoryEntry* const entry = find_memory(object);
-  return entry != nullptr && anyone(entry->inside);
+  return entry != nullptr && anyone(entry->waiting);
 }
 
-void enter(FileEntry& entry) { count(entry, +1); }
-void leave(FileEntry& entry) { count(entry, -1); }
-void enter_memory(const void* object) { count_memory(object, +1); }
-void leave_memory(const void* object) { count_memory(object, -1); }
+void begin_wait(FileEntry& entry) { count(entry, +1); }
+void end_wait(FileEntry& entry) { count(entry, -1); }
+void begin_wait_in_memory(const void* object) { count_memory(object, +1); }
+void end_wait_in_memory(const void* object) { count_memory(object, -1); }
 
 }  // namespace shmutex::registry

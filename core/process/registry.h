@@ -12,7 +12,7 @@ struct FileEntry {
   dev_t device;
   ino_t inode;
   FileEntry* next;
-  uint64_t inside;  // threads that wait
+  uint64_t waiting;  // threads that wait
   uint32_t references;
 };
 
@@ -27,14 +27,14 @@ uint32_t memory_references(const void* object);
 uint32_t drop_memory_reference(const void* object);  // returns how many are left; one without any is forgotten
 bool any_open();
 
-// Threads of this process inside a waiting call on the object. To ask needs the ProcessLock.
-bool anyone_inside(const FileEntry& entry);
-bool anyone_inside_memory(const void* object);
+// Threads of this process in a waiting call on the object. To ask needs the ProcessLock.
+bool anyone_waiting(const FileEntry& entry);
+bool anyone_waiting_memory(const void* object);
 
 // These do not.
-void enter(FileEntry& entry);
-void leave(FileEntry& entry);
-void enter_memory(const void* object);
-void leave_memory(const void* object);
+void begin_wait(FileEntry& entry);
+void end_wait(FileEntry& entry);
+void begin_wait_in_memory(const void* object);
+void end_wait_in_memory(const void* object);
 
 }  // namespace shmutex::registry
