@@ -82,7 +82,7 @@ TEST(Manual, HasTheLineOfAMutex) {
   const Table code = {PLACE(SharedLine, contended),  PLACE(SharedLine, recoveries), PLACE(SharedLine, last_dead_tid),
                       PLACE(SharedLine, last_owner), PLACE(SharedLine, token),      PLACE(SharedLine, yield_until),
                       PLACE(SharedLine, state),      PLACE(SharedLine, baton),      PLACE(SharedLine, depth),
-                      PLACE(SharedLine, probed),     PLACE(SharedLine, marks),   PLACE(SharedLine, word)};
+                      PLACE(SharedLine, probed),     PLACE(SharedLine, marks),      PLACE(SharedLine, word)};
   EXPECT_EQ(table_of("Line of a mutex"), code);
   size_t bytes = 0;
   for (const auto& [name, place] : code) bytes += place.size;

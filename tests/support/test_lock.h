@@ -30,7 +30,7 @@ class TestLock {
   // How TEST_PEER finds it: a path, or the number of an inherited descriptor of the buffer's memory.
   std::string address() const;
   void* memory() const { return memory_; }  // of a buffer
-  uint32_t* word() const;  // the lock word, as a peer that does not keep to the rules would find it
+  uint32_t* word() const;                   // the lock word, as a peer that does not keep to the rules would find it
 
  private:
   Kind kind_;
