@@ -51,9 +51,9 @@ shmutex_t* TestLock::open() const {
 std::string TestLock::address() const { return kind_.in_buffer ? std::to_string(descriptor_) : *directory_ / "lock"; }
 
 uint32_t* TestLock::word() const {
-  const auto end_of_line = kind_.in_buffer ? 128 : sysconf(_SC_PAGESIZE);
-  // The last eight bytes of a lock file's page; of a buffer's first two lines.
-  return reinterpret_cast<uint32_t*>(static_cast<char*>(memory_) + end_of_line - 8);
+  // The last four bytes of a lock file's page; of the line behind the header in memory.
+  const auto end_of_line = kind_.in_buffer ? 128 + 64 : sysconf(_SC_PAGESIZE);
+  return reinterpret_cast<uint32_t*>(static_cast<char*>(memory_) + end_of_line) - 1;
 }
 
 shmutex_info_t info_of(const shmutex_t* m) {
