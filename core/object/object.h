@@ -32,7 +32,7 @@ struct alignas(line_size) Line {
 // kind's own says that the object lies in the caller's memory. The upper bits are the kind's to use.
 inline constexpr size_t attributes_offset = line_size + 36;
 inline constexpr uint32_t in_memory_bit = 0x800;
-inline constexpr uint32_t attribute_bits = 0x7ff;
+inline constexpr uint32_t attribute_bits = 0x7ff;  // all that there may ever be: the depth lies above
 
 inline char* bytes_of(Object& object) { return reinterpret_cast<char*>(&object); }
 inline const char* bytes_of(const Object& object) { return reinterpret_cast<const char*>(&object); }
