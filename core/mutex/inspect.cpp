@@ -82,7 +82,7 @@ Inspection inspect(const Lock& lock) {
   out.waiters = count_waiters(const_cast<Lock&>(lock), out.waiters);
   if (out.owner_tid != 0) out.owner_since = noted_since(header.advice, out.token, now_ns());
   out.links = 1;
-  if (!is_buffer(lock)) {
+  if (!is_in_memory(lock)) {
     const FileControl& control = control_of(lock);
     struct stat status {};
     const bool leads_here = file::status_of_name(control.path, status) == 0 && status.st_dev == control.device &&

@@ -26,7 +26,7 @@ int fail_to_acquire(const Lock& lock, int result) {
 int record_failure(const Lock& lock, int result) {
   if (result == acquired || result == forked_while_waiting) return result;
   fail_to_acquire(lock, result);
-  if (!is_buffer(lock)) remember_file(control_of(lock).device, control_of(lock).inode);
+  if (!is_in_memory(lock)) remember_file(control_of(lock).device, control_of(lock).inode);
   return result;
 }
 

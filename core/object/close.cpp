@@ -19,8 +19,9 @@ int close_object(Object& object, const Kind& kind) {
   }
   if (kind.is_held_here(object)) return fail(EBUSY, Reason::close_held, path_of(object), kind.owner(object));
   if (anyone_waiting(object)) return fail(EBUSY, Reason::close_inside, path_of(object));
+  const bool in_memory = is_in_memory(object);
   drop_reference(object);
-  if (is_in_memory(object)) {
+  if (in_memory) {
     annotate::track(&memory_header_of(object), kind.memory_size);
   } else {
     registry::remove_file(control_of(object));

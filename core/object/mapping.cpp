@@ -109,6 +109,7 @@ Object* map_file(int fd, const Kind& kind) {
   }
   annotate::untrack(base, mapping_size(kind));
   Object& object = *reinterpret_cast<Object*>(begin + page - line_size);
+  registry::forget_unmapped_memory(&object);
   control_of(object).kind = &kind;
   control_of(object).base = base;
   control_of(object).kept_descriptor = -1;

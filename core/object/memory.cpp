@@ -127,11 +127,31 @@ int judge_memory(Object& object, const Kind& kind, uint32_t& attributes) {
   if (const int error = refuse(status, found, kind.memory_size, kind, nullptr); error != 0) return error;
   // Retired, and yet valid: its destroyer is not done, or was killed. The private line must say what it belongs to.
   if (status == HeaderStatus::usable && !is_retired(object, kind) && attributes_of(object) == attributes &&
-      is_in_memory(object)) {
+      says_in_memory(object)) {
     return 0;
   }
   return fail(EBADMSG, Reason::buffer_not_a_lock);
 }
+
+// A call on memory of which this process has no handle, perhaps.
+class NotedMemory {
+ public:
+  explicit NotedMemory(const Object& object) : object_(object) {
+    const ProcessLock guard;
+    error_ = registry::note_memory(&object_);
+  }
+  ~NotedMemory() {
+    const ProcessLock guard;
+    if (error_ == 0) registry::forget_memory(&object_);
+  }
+  NotedMemory(const NotedMemory&) = delete;
+  NotedMemory& operator=(const NotedMemory&) = delete;
+  int error() const { return error_; }
+
+ private:
+  const Object& object_;
+  int error_;
+};
 
 }  // namespace
 
@@ -170,6 +190,8 @@ int destroy_memory(void* memory, size_t length, const Kind& kind) {
   Object& object = object_in(memory);
   uint32_t attributes = 0;
   if (const int error = judge_memory(object, kind, attributes); error != 0) return error;
+  const NotedMemory noted(object);
+  if (noted.error() != 0) return fail(noted.error(), Reason::out_of_memory);
   return retire(object, kind, Reason::held_destroy, nullptr, [&object] {
     store_release(memory_header_of(object).validity, validity::destroyed);
     return 0;

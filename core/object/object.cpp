@@ -22,12 +22,13 @@ Header& header_of(const Object& object) {
 
 const char* path_of(const Object& object) { return is_in_memory(object) ? nullptr : control_of(object).path; }
 
+bool is_of_another_tid_scope(const Object& object) {
+  return unlikely(process_migrated()) && pid_namespace_of(object) != our_tid_scope().pid_namespace;
+}
+
 int prepare(const Object& object) {
   if (const int error = ensure_process_ready(); error != 0) return error;
-  if (unlikely(process_migrated()) && pid_namespace_of(object) != our_tid_scope().pid_namespace) {
-    return fail(EXDEV, Reason::forked_elsewhere, path_of(object));
-  }
-  return 0;
+  return is_of_another_tid_scope(object) ? fail(EXDEV, Reason::forked_elsewhere, path_of(object)) : 0;
 }
 
 uint32_t references(const Object& object) {

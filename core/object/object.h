@@ -46,8 +46,11 @@ inline void set_attributes(Object& object, uint32_t attributes) {
 
 inline uint32_t attributes_of(const Object& object) { return attribute_word_of(object) & attribute_bits; }
 
-// Whether it lies in the caller's memory, or else in a file.
-inline bool is_in_memory(const Object& object) { return (attribute_word_of(object) & in_memory_bit) != 0; }
+// Whether it lies in the caller's memory, or else in a file: what this process knows of its open objects, and what the
+// object itself says. Memory that is shared may say anything.
+inline bool is_in_memory(const Object& object) { return registry::is_in_memory(&object); }
+inline bool says_in_memory(const Object& object) { return (attribute_word_of(object) & in_memory_bit) != 0; }
+static_assert(registry::from_page_end == line_size);
 
 // Behind the private line of a file's first page.
 struct FileControl : registry::FileEntry {
@@ -77,6 +80,9 @@ inline Header& memory_header_of(Object& object) {
 Header& header_of(const Object& object);  // shared: its advice may be written
 
 const char* path_of(const Object& object);  // null for one in memory
+
+// Whether the object was opened in another PID namespace than this process lives in: its TIDs are of other threads.
+bool is_of_another_tid_scope(const Object& object);
 
 // Called first by everything but the fast paths: ensure_process_ready(), and the object must have been opened in this
 // PID namespace: else EXDEV.

@@ -40,6 +40,34 @@ struct MemoryTable {
 MemoryTable* in_memory = nullptr;  // replaced as a whole when it grows
 uint32_t memory_reference_count = 0;
 
+// Of objects at the end of a page. Never freed, so that they can be read without a lock.
+struct Note {
+  const void* object;  // null: to be used again
+  uint32_t uses;
+  Note* next;
+};
+
+constexpr size_t note_buckets = 64;
+Note* notes[note_buckets];
+
+Note*& notes_near(const void* object) {
+  return notes[reinterpret_cast<uintptr_t>(object) / smallest_page % note_buckets];
+}
+
+Note* find_note(const void* object) {
+  for (Note* note = load_acquire(notes_near(object)); note != nullptr; note = note->next) {
+    if (load_relaxed(note->object) == object) return note;
+  }
+  return nullptr;
+}
+
+Note* find_unused_note(const void* object) {
+  for (Note* note = notes_near(object); note != nullptr; note = note->next) {
+    if (load_relaxed(note->object) == nullptr) return note;
+  }
+  return nullptr;
+}
+
 size_t slot_of(const MemoryTable& table, const void* object) {
   const uint64_t hash = (reinterpret_cast<uintptr_t>(object) >> 6) * 0x9e37'79b9'7f4a'7c15;
   return static_cast<size_t>(hash >> 20) & (table.capacity - 1);
@@ -133,6 +161,9 @@ void remove_file(FileEntry& entry) {
 int add_memory_reference(const void* object) {
   const bool full = in_memory == nullptr || 2 * (in_memory->used + 1) > in_memory->capacity;
   if (full && find_memory(object) == nullptr && !grow()) return ENOMEM;
+  if (memory_references(object) == 0) {
+    if (const int error = note_memory(object); error != 0) return error;
+  }
   MemoryEntry& entry = *find_in(*in_memory, object, true);
   if (entry.object == nullptr) {
     entry.object = object;
@@ -152,7 +183,38 @@ uint32_t drop_memory_reference(const void* object) {
   MemoryEntry* const entry = find_memory(object);
   if (entry == nullptr || entry->references == 0) return 0;
   --memory_reference_count;
-  return --entry->references;
+  if (--entry->references == 0) forget_memory(object);
+  return entry->references;
+}
+
+bool is_noted_memory(const void* object) { return find_note(object) != nullptr; }
+
+int note_memory(const void* object) {
+  if (!may_be_in_file(object)) return 0;
+  Note* note = find_note(object);
+  if (note == nullptr) note = find_unused_note(object);
+  if (note == nullptr) {
+    note = static_cast<Note*>(calloc(1, sizeof(Note)));
+    if (note == nullptr) return ENOMEM;
+    Note*& first = notes_near(object);
+    note->next = first;
+    store_release(first, note);
+  }
+  if (note->object == nullptr) note->uses = 0;
+  ++note->uses;
+  store_relaxed(note->object, object);
+  return 0;
+}
+
+void forget_memory(const void* object) {
+  if (!may_be_in_file(object)) return;
+  Note* const note = find_note(object);
+  if (note != nullptr && --note->uses == 0) forget_unmapped_memory(object);
+}
+
+void forget_unmapped_memory(const void* object) {
+  if (Note* const note = find_note(object); note != nullptr)
+    store_relaxed(note->object, static_cast<const void*>(nullptr));
 }
 
 bool any_open() { return file_count != 0 || memory_reference_count != 0; }
