@@ -73,15 +73,20 @@ Taken take(Object& object, uint32_t& owner, int& error) {
 
 int release_taken(Object& object) { return release(lock_of(object)); }
 
+// Also while it is just being released, or was just acquired: the mark is not there any more, or not yet. And until the
+// kernel is done with the robust list of a thread that died inside: the list leads through the object.
 bool is_held_here(const Object& object) {
+  if (is_of_another_tid_scope(object)) return false;
   const Lock& lock = lock_of(object);
   const Thread& self = this_thread();
+  const uint32_t owner = owner_of(object);
+  if (owner != self.tid && thread_of_this_process_exists(owner)) return true;
   const uint64_t marks[] = {load_acquire(lock.priv.linked_by), load_relaxed(lock.priv.unlinked_by),
                             load_relaxed(lock.priv.baton_linked)};
   for (const uint64_t mark : marks) {
-    if (mark == 0 || (is_in_memory(object) && thread_uid_tid(mark) != owner_of(object))) continue;
-    if (thread_uid_tid(mark) == self.tid ? mark == self.thread_uid : thread_of_this_process_lives(thread_uid_tid(mark)))
-      return true;
+    const uint32_t tid = thread_uid_tid(mark);
+    if (mark == 0 || (is_in_memory(object) && tid != owner_of(object))) continue;
+    if (tid == self.tid ? mark == self.thread_uid : thread_of_this_process_exists(tid)) return true;
   }
   return false;
 }

@@ -83,8 +83,9 @@ int release(Lock& lock) {
   if (!is_recorded_owner(lock)) return fail(EPERM, Reason::not_owner, path_of(lock), owner_tid(lock));
   Thread& self = this_thread();
   if (owner_tid(lock) != self.tid) {
+    const int error = fail(EPERM, Reason::overwritten, path_of(lock));
     forfeit(lock);
-    return fail(EPERM, Reason::overwritten, path_of(lock));
+    return error;
   }
   if (depth(lock) != 0) {
     set_depth(lock, depth(lock) - 1);

@@ -55,9 +55,9 @@ void give_up_node(Lock& lock) {
 }
 
 void forfeit(Lock& lock) {
-  give_up_node(lock);
-  robust::clear_pending(*this_thread().head);
   set_depth(lock, 0);
+  give_up_node(lock);  // at last: another thread may close the lock from then on
+  robust::clear_pending(*this_thread().head);
 }
 
 }  // namespace shmutex

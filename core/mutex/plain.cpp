@@ -56,21 +56,27 @@ class Waiter {
   Waiter(Lock& lock, const Deadline& deadline, WaitMode mode) : lock_(lock), deadline_(deadline), mode_(mode) {}
 
   int run() {
-    const int result = attempt();
-    return fork_.is_child() ? forked_while_waiting : record_failure(lock_, result);
+    int result = attempt();
+    if (result != EBUSY || mode_ == WaitMode::try_once || fork_.is_child()) return explain(result);
+    const WaitScope inside(lock_);
+    result = wait();
+    return explain(result);  // still inside: it reads the lock, which another thread may close afterwards
   }
 
  private:
+  int explain(int result) { return fork_.is_child() ? forked_while_waiting : record_failure(lock_, result); }
+
   int attempt() {
     if (mode_ == WaitMode::try_once) return try_once();
     if (deadline_.passed(now_ns())) {
       const int result = try_once();
       return result == EBUSY ? ETIMEDOUT : result;
     }
-    int result = spin();
-    if (result != EBUSY || fork_.is_child()) return result;
-    const WaitScope inside(lock_);
-    result = queue();
+    return spin();
+  }
+
+  int wait() {
+    const int result = queue();
     if (fork_.is_child()) {
       refresh_thread();  // the scope ends in the child
       return result;
@@ -258,12 +264,14 @@ int release(Lock& lock, uint32_t found) {
     release_fence();
     if (futex::release_and_wake_one(lock.shared.word, left != 0) >= 0) return 0;
     // Released, and yet refused to wake: the sleeper waits as on a fair lock. A peer's doing.
-    if (word::tid(load_relaxed(lock.shared.word)) != self) return EPERM;
+    // The kernel looks: a word that is released may be another thread's to close.
+    const long looked = futex::wait(lock.shared.word, found, 0);
+    if (looked == -EAGAIN || looked == -EFAULT) return EPERM;
     // A sandbox refuses FUTEX_WAKE_OP. In two steps, then: W stays, so that a barger in between wakes the head waiter
     // when it leaves, should we die before we did.
     store_release(lock.shared.word, left | word::waiters);
     const long woken = futex::wake_one(lock.shared.word);
-    return woken < 0 ? static_cast<int>(-woken) : 0;
+    return woken < 0 && woken != -EFAULT ? static_cast<int>(-woken) : 0;  // EFAULT: closed since by another thread
   }
   return EPERM;
 }

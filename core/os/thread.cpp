@@ -77,6 +77,25 @@ bool read_status(const char* path, ThreadStatus& out) {
 
 bool is_gone(char state) { return state == 'Z' || state == 'X'; }
 
+enum class Stage : uint8_t { gone, exiting, alive };
+
+// The kernel knows a thread for a while after it has walked its robust list; a main thread that left by pthread_exit(),
+// as long as the process lives.
+Stage stage_of_own(uint32_t tid) {
+  const auto is_known = [tid] {
+    return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH;
+  };
+  if (static_cast<int32_t>(tid) <= 0 || !is_known())
+    return Stage::gone;                   // no TID at all: memory that is shared may say anything
+  constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
+  char path[48];
+  snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);
+  ThreadStatus status{};
+  if (!read_status(path, status)) return is_known() ? Stage::alive : Stage::gone;  // no /proc; or it has just ended
+  if (is_gone(status.state)) return Stage::gone;
+  return (status.flags & exiting) != 0 ? Stage::exiting : Stage::alive;
+}
+
 }  // namespace
 
 __thread Thread this_thread_storage{never, 0, nullptr, 0, 0, 0, never, {}};
@@ -119,20 +138,15 @@ int refresh_thread() {
   return 0;
 }
 
-bool thread_of_this_process_lives(uint32_t tid) {
-  const auto is_known = [tid] {
-    return raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), static_cast<int32_t>(tid), 0) != -ESRCH;
-  };
-  if (static_cast<int32_t>(tid) <= 0 || !is_known())
-    return false;  // no TID at all: memory that is shared may say anything
-  // The kernel knows a thread for a while after it has walked its robust list; a main thread that left by
-  // pthread_exit(), as long as the process lives.
-  constexpr unsigned long exiting = 0x4;  // PF_EXITING, set before the walk
-  char path[48];
-  snprintf(path, sizeof path, "/proc/self/task/%u/stat", tid);
-  ThreadStatus status{};
-  if (!read_status(path, status)) return is_known();  // no /proc; or it ended between the two questions
-  return !is_gone(status.state) && (status.flags & exiting) == 0;
+bool thread_of_this_process_lives(uint32_t tid) { return stage_of_own(tid) == Stage::alive; }
+
+bool thread_of_this_process_exists(uint32_t tid) {
+  const int64_t deadline = now_ns() + 100 * millisecond;
+  Stage stage = stage_of_own(tid);
+  for (; stage == Stage::exiting && now_ns() < deadline; stage = stage_of_own(tid)) {
+    sleep_until(now_ns() + millisecond / 10);
+  }
+  return stage != Stage::gone;
 }
 
 bool thread_is_dead(uint32_t tid) {

@@ -69,6 +69,10 @@ bool proc_is_ours();
 // Whether a thread of this process with that TID is alive and not exiting.
 bool thread_of_this_process_lives(uint32_t tid);
 
+// Whether the kernel may still walk the robust list of a thread of this process with that TID: it lives, or it is
+// exiting. The end of one that is exiting is waited for, for a moment.
+bool thread_of_this_process_exists(uint32_t tid);
+
 // Whether the thread with that TID is certainly dead: unknown to the kernel, or a zombie, whose robust list the kernel
 // is done with. False when in doubt.
 bool thread_is_dead(uint32_t tid);

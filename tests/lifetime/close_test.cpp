@@ -1,9 +1,17 @@
 // Giving handles back: refused where it would unmap what is in use, fine otherwise.
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <memory>
 #include <thread>
+#include <vector>
 
+#include "support/ptrace.h"
 #include "support/test_lock.h"
 
 namespace {
@@ -136,6 +144,107 @@ TEST_P(Close, RightAfterTheOtherThreadsUnlock) {
     while (result == EBUSY) result = shmutex_close(m());
     EXPECT_EQ(result, 0);
     thread.join();
+    lock_.reopen();
+  }
+}
+
+// A thread of a traced process, which is not traced itself: closes a handle, and takes the memory away that is the
+// caller's.
+class Closer {
+ public:
+  struct Talk {
+    std::atomic<int> asked;
+    std::atomic<int> answered;
+    std::atomic<int> result;
+  };
+
+  static void serve(Talk& talk, shmutex_t* handle, void* buffer) {
+    for (int done = 0;; ++done) {
+      while (talk.asked.load() == done) sched_yield();
+      const int result = shmutex_close(handle);
+      if (result == 0 && buffer != nullptr) munmap(buffer, 4096);
+      talk.result.store(result);
+      talk.answered.store(done + 1);
+      if (result != EBUSY) return;
+    }
+  }
+
+  static int ask(Talk& talk) {
+    const int number = talk.asked.fetch_add(1) + 1;
+    while (talk.answered.load() != number) sched_yield();
+    return talk.result.load();
+  }
+};
+
+// Another thread closes the last handle between any two instructions of an unlock: it is refused until the unlock
+// touches the lock no more.
+void close_at_every_instruction_of_unlock(const support::TestLock& lock, bool with_waiters_bit) {
+  support::Shared<Closer::Talk> talk;
+  void* const buffer = lock.kind().in_buffer ? lock.memory() : nullptr;
+  const pid_t pid = support::fork_traced(
+      [&] {
+        std::thread([&] { Closer::serve(*talk, lock.get(), buffer); }).detach();
+        pass_through(lock.get());  // what is done once only, is done
+        shmutex_lock(lock.get());
+      },
+      [&] { return shmutex_unlock(lock.get()); });
+  if (with_waiters_bit) *lock.word() |= 1u << 31;  // as a waiter leaves it that was killed
+  int refusals = 0;
+  while (Closer::ask(*talk) == EBUSY) {
+    ++refusals;
+    support::step(pid);
+    ASSERT_TRUE(support::is_signal_stop(support::wait_for_stop(pid), SIGTRAP)) << "never closed";
+  }
+  EXPECT_EQ(talk->result.load(), 0);
+  EXPECT_GT(refusals, 0);
+  support::detach(pid);
+  EXPECT_EQ(support::wait_for_end(pid), 0) << "after " << refusals << " instructions";
+}
+
+TEST_P(Close, AtEveryInstructionOfAnotherThreadsUnlock) { close_at_every_instruction_of_unlock(lock_, false); }
+
+TEST_P(Close, AtEveryInstructionOfAnotherThreadsUnlockThroughTheKernel) {
+  close_at_every_instruction_of_unlock(lock_, true);
+}
+
+// Takes them all, and dies.
+struct Doomed {
+  std::vector<shmutex_t*> locks;
+  std::atomic<pid_t> tid{0};
+  Flag may_die;
+
+  static void* run(void* argument) {
+    auto& self = *static_cast<Doomed*>(argument);
+    for (shmutex_t* const lock : self.locks) {
+      if (shmutex_lock(lock) == EOWNERDEAD) shmutex_consistent(lock);
+    }
+    self.tid.store(gettid());
+    while (!self.may_die.raised()) sched_yield();
+    pthread_exit(nullptr);
+  }
+};
+
+// The kernel walks the list of a thread that dies holding: a close in the middle must not cut it.
+TEST_P(Close, WhileAnotherThreadDiesHoldingManyLocks) {
+  std::vector<std::unique_ptr<support::TestLock>> others(900);
+  for (auto& lock : others) lock = std::make_unique<support::TestLock>(kind());
+  for (int round = 0; round < 10; ++round) {
+    Doomed doomed;
+    for (auto& lock : others) doomed.locks.push_back(lock->get());
+    doomed.locks.insert(doomed.locks.begin() + 450, m());  // so that the kernel has a way to go before it, and after it
+    pthread_t thread{};
+    ASSERT_EQ(pthread_create(&thread, nullptr, Doomed::run, &doomed), 0);
+    support::wait_until([&] { return doomed.tid.load() != 0; });
+    doomed.may_die.raise();
+    int result = EBUSY;
+    while (result == EBUSY) result = shmutex_close(m());
+    EXPECT_EQ(result, 0);
+    pthread_join(thread, nullptr);
+    long cut_off = 0;
+    for (auto& lock : others) {
+      if (support::info_of(lock->get()).state != SHMUTEX_STATE_OWNER_DIED) ++cut_off;
+    }
+    EXPECT_EQ(cut_off, 0) << "in round " << round;
     lock_.reopen();
   }
 }

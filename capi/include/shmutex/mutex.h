@@ -87,7 +87,8 @@ int shmutex_unlink(const char *path, unsigned flags);
 /* Gives a handle back, from shmutex_open() or shmutex_attach(). The lock itself stays for others.
  *
  * Returns 0, or EBUSY, the handle still being valid: it is the last handle of this process, and a thread of the process
- * holds the lock or is inside a call on it.
+ * holds the lock, waits for it or is just releasing it; or it died holding the lock, and has not ended altogether yet.
+ * A thread that begins a call on the handle at the same time uses a handle that is closed.
  */
 int shmutex_close(shmutex_t *m);
 
@@ -208,7 +209,7 @@ int shmutex_attach(shmutex_t **out, void *mem, size_t len, unsigned flags);
 
 /* Ends the life of the lock in mem. Handles that are still open get EIDRM from the next acquisition.
  *
- * Returns 0, EBUSY (held), or EINVAL, EBADMSG, EPROTONOSUPPORT, ESTALE, ENOSYS as shmutex_attach().
+ * Returns 0, EBUSY (held), or EINVAL, EBADMSG, EPROTONOSUPPORT, ESTALE, ENOSYS, ENOMEM as shmutex_attach().
  */
 int shmutex_destroy(void *mem, size_t len);
 
