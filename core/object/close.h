@@ -7,4 +7,7 @@ namespace shmutex {
 
 int close_object(Object& object, const Kind& kind);
 
+// Of one in a file. Unmaps it if its last handle was closed meanwhile, or there never was one.
+void end_look(Object& object);
+
 }  // namespace shmutex

@@ -107,11 +107,10 @@ Attempt check_object(const Object& object, const OpenRequest& request, const cha
   return check_attributes(attributes_of(object), request, path);
 }
 
-// A handle of what this process has open already, or else of `fresh`, which is entered; null if there is neither.
-// Counted only when it is certain: a reference that is taken back would let a close pass meanwhile that must be
-// refused.
-Object* reference(Object* fresh, const struct stat& status, const OpenRequest& request, const char* path,
-                  Attempt& result) {
+// A look at what this process has open already, or else at `fresh`, which is entered; null if there is neither. Counted
+// only when it is certain that there is an object to look at.
+Object* begin_look(Object* fresh, const struct stat& status, const OpenRequest& request, const char* path,
+                   Attempt& result) {
   const ProcessLock guard;
   registry::FileEntry* const entry = registry::find_file(status.st_dev, status.st_ino);
   Object* const found = entry == nullptr ? nullptr : &object_of(*static_cast<FileControl*>(entry));
@@ -120,29 +119,29 @@ Object* reference(Object* fresh, const struct stat& status, const OpenRequest& r
   result = check_object(*object, request, path);
   if (!result.succeeded()) return found;
   if (found == nullptr) registry::add_file(control_of(*object));
-  ++control_of(*object).references;
+  registry::begin_look(control_of(*object));
   return object;
 }
 
-// One handle of the file behind fd.
+// A look at the file behind fd.
 Attempt attach(Object*& out, Descriptor& fd, const char* path, const OpenRequest& request) {
   struct stat status {};
   int64_t file_system = 0;
   if (const int error = check_file(fd.get(), path, status, file_system); error != 0) return error;
   file::touch(fd.get());  // for age-based cleaners; a lock that cannot be touched works as well
   Attempt result = 0;
-  Object* object = reference(nullptr, status, request, path, result);
+  Object* object = begin_look(nullptr, status, request, path, result);
   if (object == nullptr) {
     Object* fresh = nullptr;
     const Attempt attempt = attach_new(fresh, fd, path, request.kind, status, file_system);
     if (!attempt.succeeded()) return attempt;
-    object = reference(fresh, status, request, path, result);
+    object = begin_look(fresh, status, request, path, result);
     if (object != fresh) unmap(*fresh);  // refused, or another thread was faster
   }
   if (result.succeeded() && fd.get() >= 0 && !has_users_lock(*object)) {
-    // Opened before, and the program has closed what was kept. Counted already, so it is not unmapped meanwhile.
+    // Opened before, and the program has closed what was kept. The look keeps it mapped meanwhile.
     if (const int error = take_users_lock_again(*object, fd); error != 0) {
-      close_object(*object, request.kind);
+      end_look(*object);
       return error;
     }
   }
@@ -191,13 +190,13 @@ Attempt open_or_create(Object*& out, const char* path, const OpenRequest& reques
   Object* existing = nullptr;
   const Attempt attempt = attach(existing, fd, path, request_existing(request.kind));
   if (attempt.was_in_vain()) return attempt;
-  if (attempt.succeeded()) close_object(*existing, request.kind);
+  if (attempt.succeeded()) end_look(*existing);
   return fail(EEXIST, Reason::exists, path);
 }
 
 }  // namespace
 
-int open_file(Object*& out, const char* path, const OpenRequest& request) {
+int look_at_file(Object*& out, const char* path, const OpenRequest& request) {
   if (const int error = ensure_process_ready(); error != 0) return error;
   const int64_t deadline = now_ns() + takeover_timeout;
   for (;;) {
@@ -205,6 +204,17 @@ int open_file(Object*& out, const char* path, const OpenRequest& request) {
     if (!attempt.was_in_vain()) return attempt.error();
     if (now_ns() > deadline) return fail(EBUSY, Reason::takeover_stuck, path);
   }
+}
+
+int open_file(Object*& out, const char* path, const OpenRequest& request) {
+  Object* object = nullptr;
+  if (const int error = look_at_file(object, path, request); error != 0) return error;
+  const ProcessLock guard;
+  FileControl& control = control_of(*object);
+  ++control.references;
+  registry::end_look(control);
+  out = object;
+  return 0;
 }
 
 }  // namespace shmutex

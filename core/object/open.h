@@ -22,4 +22,7 @@ inline OpenRequest request_existing(const Kind& kind) {
 
 int open_file(Object*& out, const char* path, const OpenRequest& request);
 
+// For a call on the path, not for its caller: the object stays mapped until end_look(), and no close is hindered.
+int look_at_file(Object*& out, const char* path, const OpenRequest& request);
+
 }  // namespace shmutex

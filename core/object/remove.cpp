@@ -10,6 +10,7 @@
 #include "object/take_over.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/thread.h"
 
 namespace shmutex {
 namespace {
@@ -51,6 +52,21 @@ int take_removal_back(int fd, const char* path, const Kind& kind) {
   return 0;
 }
 
+// Says, while it lives, that the calling thread holds the object for its removal only, unless it holds it already. The
+// names' lock admits one at a time.
+class Remover {
+ public:
+  Remover(Object& object, const Kind& kind) : tid_(control_of(object).remover) {
+    store_relaxed(tid_, kind.owner(object) == this_thread().tid ? 0u : this_thread().tid);
+  }
+  ~Remover() { store_relaxed(tid_, 0u); }
+  Remover(const Remover&) = delete;
+  Remover& operator=(const Remover&) = delete;
+
+ private:
+  uint32_t& tid_;
+};
+
 }  // namespace
 
 int finish_removal(const char* path, const Kind& kind, const struct stat& retired) {
@@ -75,7 +91,7 @@ int finish_removal(const char* path, const Kind& kind, const struct stat& retire
 int unlink_file(const char* path, const Kind& kind) {
   for (;;) {
     Object* object = nullptr;
-    int error = open_file(object, path, request_existing(kind));
+    int error = look_at_file(object, path, request_existing(kind));
     if (error == ENOENT) return fail(ENOENT, Reason::missing, path);
     if (error != 0) return error;
     Descriptor fd;
@@ -86,18 +102,21 @@ int unlink_file(const char* path, const Kind& kind) {
     // nobody may have, and that only others may remove.
     const int refused = is_the_same ? file::may_remove_name(path) : 0;
     if (refused != 0 && refused != -ENOENT) {
-      close_object(*object, kind);
+      end_look(*object);
       return fail_by_kernel(refused, path);
     }
     if (is_the_same) {
-      error = retire(*object, kind, Reason::held_unlink, path, [path] {
-        const int removed = file::remove_name(path);
-        return removed == 0 || removed == -ENOENT ? 0 : fail_by_kernel(removed, path);
-      });
-      close_object(*object, kind);
+      {
+        const Remover remover(*object, kind);
+        error = retire(*object, kind, Reason::held_unlink, path, [path] {
+          const int removed = file::remove_name(path);
+          return removed == 0 || removed == -ENOENT ? 0 : fail_by_kernel(removed, path);
+        });
+      }
+      end_look(*object);
       return error;
     }
-    close_object(*object, kind);
+    end_look(*object);
     if (error == -EAGAIN) return fail(EBUSY, Reason::removal_stuck, path);
     if (error != 0 && error != -ENOENT) return fail_by_kernel(error, path);
   }

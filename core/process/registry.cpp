@@ -111,8 +111,8 @@ bool grow() {
   return true;
 }
 
-// ---- the count of threads that wait: the process's fork generation in the upper half, so that a forked child starts
-// from none.
+// ---- the counts of threads that wait and of looks: the process's fork generation in the upper half, so that a forked
+// child starts from none.
 
 uint64_t counted(uint64_t waiting, int by) {
   const uint64_t fork_generation = uint64_t{current_fork_generation()} << 32;
@@ -157,6 +157,15 @@ void remove_file(FileEntry& entry) {
   store_relaxed(*link, entry.next);
   --file_count;
 }
+
+void begin_look(FileEntry& entry) {
+  if (!anyone_looks(entry)) store_relaxed(entry.remover, 0u);  // of a thread that did not come along through a fork
+  store_relaxed(entry.looks, counted(entry.looks, +1));
+}
+
+void end_look(FileEntry& entry) { store_relaxed(entry.looks, counted(entry.looks, -1)); }
+
+bool anyone_looks(const FileEntry& entry) { return anyone(entry.looks); }
 
 int add_memory_reference(const void* object) {
   const bool full = in_memory == nullptr || 2 * (in_memory->used + 1) > in_memory->capacity;

@@ -13,6 +13,8 @@ struct FileEntry {
   ino_t inode;
   FileEntry* next;
   uint64_t waiting;  // threads that wait
+  uint64_t looks;
+  uint32_t remover;  // TID of the look that takes the object for its end, so that it seems held; 0: none
   uint32_t references;
 };
 
@@ -20,6 +22,11 @@ struct FileEntry {
 FileEntry* find_file(dev_t device, ino_t inode);
 void add_file(FileEntry& entry);
 void remove_file(FileEntry& entry);
+
+// A look is a call that has the object by its path: it keeps the object mapped as a handle does, and hinders no close.
+void begin_look(FileEntry& entry);
+void end_look(FileEntry& entry);
+bool anyone_looks(const FileEntry& entry);
 
 // Objects in memory are known by address, since nothing of this process can lie in memory that is shared.
 int add_memory_reference(const void* object);  // 0 or ENOMEM

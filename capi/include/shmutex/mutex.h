@@ -88,7 +88,8 @@ int shmutex_unlink(const char *path, unsigned flags);
  *
  * Returns 0, or EBUSY, the handle still being valid: it is the last handle of this process, and a thread of the process
  * holds the lock, waits for it or is just releasing it; or it died holding the lock, and has not ended altogether yet.
- * A thread that begins a call on the handle at the same time uses a handle that is closed.
+ * A call of shmutex_unlink() or shmutex_open() by its path does not count. A thread that begins a call on the handle at
+ * the same time uses a handle that is closed.
  */
 int shmutex_close(shmutex_t *m);
 
