@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/calls.h"
+#include "support/kind.h"
 #include "support/lock_page.h"
 #include "support/support.h"
 
@@ -76,6 +77,28 @@ TEST_F(Info, SeesEveryStateInside) {
   ASSERT_EQ(shmutex_unlink(path_.c_str(), 0), 0);
   EXPECT_EQ(info_of(lock).state, state_retired);
   EXPECT_EQ(info_of(lock).links, 0u);
+}
+
+TEST_F(Info, NamesTheDeadOwnerBeforeTheNextOne) {
+  for (const unsigned attributes : support::all_attributes) {
+    const std::string path = path_ + std::to_string(attributes);
+    const Handle lock(path, attributes);
+    for (int death = 0; death < 2; ++death) {
+      support::Child owner([&] { return shmutex_lock(lock); });
+      const pid_t dead = owner.pid();
+      EXPECT_EQ(owner.wait(), 0);
+      EXPECT_EQ(info_of(lock).last_dead_tid, dead) << support::name_of_attributes(attributes);
+      EXPECT_EQ(inspect(path).last_dead_tid, dead) << support::name_of_attributes(attributes);
+      // An owner that gives the news on did not die itself.
+      ASSERT_EQ(shmutex_lock(lock), EOWNERDEAD);
+      ASSERT_EQ(shmutex_unlock(lock), 0);
+      EXPECT_EQ(info_of(lock).last_dead_tid, dead) << support::name_of_attributes(attributes);
+      ASSERT_EQ(shmutex_lock(lock), EOWNERDEAD);
+      ASSERT_EQ(shmutex_consistent(lock), 0);
+      ASSERT_EQ(shmutex_unlock(lock), 0);
+      EXPECT_EQ(inspect(path).last_dead_tid, dead) << support::name_of_attributes(attributes);
+    }
+  }
 }
 
 TEST_F(Info, CountsWaitsAndRecoveries) {

@@ -249,7 +249,8 @@ typedef struct shmutex_info_t {
   int32_t owner_tid;           /* owning thread; 0: none, or it cannot be named from here */
   int32_t owner_pid;           /* its process; 0 as above */
   uint32_t depth;              /* how often the owner holds it; 0: not held */
-  int32_t last_dead_tid;       /* the last owner known to have died inside; 0: none */
+  int32_t last_dead_tid;       /* the last owner known to have died inside, named before the next one acquires;
+                                  0: none */
   uint64_t token;              /* fencing token of the latest acquisition */
   uint64_t contended;          /* acquisitions that had to wait */
   uint64_t recoveries;         /* calls of shmutex_consistent() that declared the data repaired */
