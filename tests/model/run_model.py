@@ -86,7 +86,12 @@ BROKEN = [
         ASSERTION,
         may_end_asleep=True,
     ),
-    Case("no pending store: a trylock's probe", "BREAK_PENDING=11 PROBE TRYLOCK LOST_NOTICES=1 KILLS=2 EVENTS=1", ASSERTION, may_end_asleep=True),
+    Case(
+        "no pending store: a trylock's probe",
+        "BREAK_PENDING=11 PROBE TRYLOCK LOST_NOTICES=1 KILLS=2 EVENTS=1",
+        ASSERTION,
+        may_end_asleep=True,
+    ),
     # The structure's own assertions bite, too.
     Case("monitor: W cleared under the head", "BREAK_TWO_STEPS STRUCTURE", ASSERTION),
     Case("structure: asleep without pending", "BREAK_PENDING=3 STRUCTURE", ASSERTION),
