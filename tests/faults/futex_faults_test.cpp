@@ -225,8 +225,10 @@ TEST(PlainRelease, DoesWithoutWakeOp) {
 }
 
 TEST(PlainRelease, WithoutAnyWakeSaysSoAndTheWaiterWakesByItself) {
-  for (const int error : {ENOSYS, EFAULT, EPERM}) {
-    EXPECT_EQ(error, release_with(0, {FUTEX_WAKE_OP, error, 2}, 0)) << strerror(error);
+  // WAKE_OP, the kernel's look at the word, and the wake. EFAULT is not among them: to the release it means that another
+  // thread has closed the lock since, so there is nothing to wake.
+  for (const int error : {ENOSYS, EPERM}) {
+    EXPECT_EQ(error, release_with(0, {FUTEX_WAKE_OP, error, 3}, 0)) << strerror(error);
   }
 }
 
