@@ -126,6 +126,7 @@ TEST_F(Details, OfLimitsOfTheProcess) {
     return 0;
   });
   EXPECT_EQ(file_size.wait(), 0);
+#ifndef __SANITIZE_ADDRESS__  // it makes mlockall(2) do nothing
   support::Child locked_memory([&] {
     const Handle first(directory_ / "warm");
     const rlimit little{4096, 4096};
@@ -137,6 +138,7 @@ TEST_F(Details, OfLimitsOfTheProcess) {
     return 0;
   });
   EXPECT_EQ(locked_memory.wait(), 0);
+#endif
 }
 
 TEST_F(Details, OfAMountPoint) {
